@@ -1,0 +1,44 @@
+namespace BlockStorage;
+
+/// <summary>A place that volumes are cut from. All sizes are bytes.</summary>
+public sealed class BlockPool : BlockObject
+{
+    /// <summary>Volume driver that serves it.</summary>
+    public string Driver { get; set; } = "";
+    /// <summary>Folder (File) or volume group (Lvm).</summary>
+    public string Path { get; set; } = "";
+    /// <summary>enabled, disabled or offline.</summary>
+    public string State { get; set; } = "";
+    /// <summary>ok, or what is wrong.</summary>
+    public string Health { get; set; } = "";
+    /// <summary>Physical size.</summary>
+    public long TotalSize { get; set; }
+    /// <summary>Physical space in use, by us or by others.</summary>
+    public long UsedSize { get; set; }
+    /// <summary>Physical space that is free.</summary>
+    public long FreeSize { get; set; }
+    /// <summary>UsedSize in per cent of TotalSize.</summary>
+    public double UsedPercent { get; set; }
+    /// <summary>Sum of the sizes of the volumes.</summary>
+    public long ProvisionedSize { get; set; }
+    /// <summary>Largest volume that can be made now with the default provisioning.</summary>
+    public long AvailableSize { get; set; }
+    /// <summary>How many times TotalSize may be provisioned to thin volumes; 1 or more.</summary>
+    public double OversubscriptionRatio { get; set; }
+    /// <summary>Per cent of TotalSize kept free of new volumes, 0 to 100.</summary>
+    public int ReservedPercent { get; set; }
+    /// <summary>UsedPercent from which the pool warns, 1 to 100.</summary>
+    public int WarningPercent { get; set; }
+    /// <summary>thin or thick: what New-BlockVolume makes when not told.</summary>
+    public string Provisioning { get; set; } = "";
+    /// <summary>reflink (constant time, shared extents) or copy.</summary>
+    public string SnapshotMethod { get; set; } = "";
+    /// <summary>Number of volumes.</summary>
+    public int VolumeCount { get; set; }
+    /// <summary>Number of snapshots.</summary>
+    public int SnapshotCount { get; set; }
+    /// <summary>Free text.</summary>
+    public string Description { get; set; } = "";
+    /// <summary>When it was made.</summary>
+    public DateTime CreatedAt { get; set; }
+}
