@@ -1,0 +1,95 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace BlockStorage.Engine.Host;
+
+/// <summary>How to open a file; values that are the same on every architecture.</summary>
+[Flags]
+internal enum OpenMode
+{
+    ReadOnly = 0,
+    WriteOnly = 1,
+    ReadWrite = 2,
+    Create = 0x40,
+    Exclusive = 0x80,
+    Truncate = 0x200,
+}
+
+/// <summary>Files, folders and names.</summary>
+internal static unsafe partial class Native
+{
+    private const int CloseOnExec = 0x80000;
+    private const int CurrentFolder = -100;
+    private const int ExchangeNames = 2;
+
+    /// <summary>Mode of files that only their owner reads and writes.</summary>
+    public const int PrivateFile = 0x180;
+
+    /// <summary>Opens a file without the advisory lock that File.OpenHandle takes.</summary>
+    public static SafeFileHandle Open(string path, OpenMode mode, int permissions = PrivateFile)
+    {
+        var handle = new SafeFileHandle((nint)Retry(() => open(path, (int)mode | CloseOnExec, permissions)), ownsHandle: true);
+        return handle.IsInvalid ? throw Errno.Failure(LastError, mode.HasFlag(OpenMode.Create) ? "Making" : "Opening", path) : handle;
+    }
+
+    /// <summary>Makes what was written durable.</summary>
+    public static void Sync(SafeFileHandle handle, string path) => Check(Retry(() => fsync(handle)), "Writing out", path);
+
+    /// <summary>Makes names in a folder durable.</summary>
+    public static void SyncFolder(string path)
+    {
+        using var handle = Open(path, OpenMode.ReadOnly);
+        Sync(handle, path);
+    }
+
+    /// <summary>Sets the size; new space is a hole.</summary>
+    public static void SetSize(SafeFileHandle handle, long size, string path) =>
+        Check(Retry(() => ftruncate(handle, size)), "Setting the size of", path);
+
+    /// <summary>Gives a file a new name, over what has it now, in one instant.</summary>
+    public static void Rename(string from, string to) => Check(rename(from, to), "Renaming", from);
+
+    /// <summary>Two files take each other's name in one instant.</summary>
+    public static void Exchange(string first, string second) =>
+        Check(renameat2(CurrentFolder, first, CurrentFolder, second, ExchangeNames), "Exchanging", first);
+
+    /// <summary>Removes a name.</summary>
+    /// <returns>False when there was none.</returns>
+    public static bool Unlink(string path)
+    {
+        if (unlink(path) == 0)
+            return true;
+        return LastError == Errno.NoEntry ? false : throw Errno.Failure(LastError, "Removing", path);
+    }
+
+    /// <summary>Takes the exclusive lock of a file, which dies with the process.</summary>
+    /// <returns>False when another holds it.</returns>
+    public static bool TryLock(SafeFileHandle handle, string path)
+    {
+        const int exclusive = 2, noWait = 4;
+        if (Retry(() => flock(handle, exclusive | noWait)) == 0)
+            return true;
+        return LastError == Errno.Again ? false : throw Errno.Failure(LastError, "Locking", path);
+    }
+
+    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags, int mode);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial int fsync(SafeFileHandle fd);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial int ftruncate(SafeFileHandle fd, long length);
+
+    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int rename(string from, string to);
+
+    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int renameat2(int fromFolder, string from, int toFolder, string to, uint flags);
+
+    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int unlink(string path);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial int flock(SafeFileHandle fd, int operation);
+}
