@@ -21,9 +21,9 @@ internal static unsafe partial class Native
             : throw Errno.Failure(LastError, "Sharing the extents of", path);
     }
 
-    /// <summary>Reserves space; the size grows with it.</summary>
+    /// <summary>Reserves space, also behind the end; the size stays. New space reads as zeros.</summary>
     public static void Allocate(SafeFileHandle handle, long offset, long length, string path) =>
-        Check(Retry(() => fallocate(handle, 0, offset, length)), "Reserving space for", path);
+        Check(Retry(() => fallocate(handle, KeepSize, offset, length)), "Reserving space for", path);
 
     /// <summary>Gives space back; the range reads as zeros.</summary>
     public static void PunchHole(SafeFileHandle handle, long offset, long length, string path) =>

@@ -21,6 +21,7 @@ internal static unsafe partial class Native
     private const int CloseOnExec = 0x80000;
     private const int CurrentFolder = -100;
     private const int ExchangeNames = 2;
+    private const int PrivateFolder = 0x1C0;
 
     /// <summary>Mode of files that only their owner reads and writes.</summary>
     public const int PrivateFile = 0x180;
@@ -45,6 +46,67 @@ internal static unsafe partial class Native
     /// <summary>Sets the size; new space is a hole.</summary>
     public static void SetSize(SafeFileHandle handle, long size, string path) =>
         Check(Retry(() => ftruncate(handle, size)), "Setting the size of", path);
+
+    /// <summary>Writes all bytes at an offset.</summary>
+    public static void Write(SafeFileHandle handle, ReadOnlySpan<byte> content, long offset, string path)
+    {
+        while (content.Length > 0)
+        {
+            long count;
+            fixed (byte* bytes = content)
+            {
+                do
+                    count = pwrite(handle, bytes, (nuint)content.Length, offset);
+                while (count < 0 && LastError == Interrupted);
+            }
+            content = content[(int)Check(count, "Writing", path)..];
+            offset += count;
+        }
+    }
+
+    /// <summary>Reads at an offset until the buffer is full or the file ends.</summary>
+    /// <returns>Bytes read.</returns>
+    public static int Read(SafeFileHandle handle, Span<byte> buffer, long offset, string path)
+    {
+        var done = 0;
+        while (done < buffer.Length)
+        {
+            long count;
+            fixed (byte* bytes = buffer[done..])
+            {
+                do
+                    count = pread(handle, bytes, (nuint)(buffer.Length - done), offset + done);
+                while (count < 0 && LastError == Interrupted);
+            }
+            if (Check(count, "Reading", path) == 0)
+                break;
+            done += (int)count;
+        }
+        return done;
+    }
+
+    /// <summary>Sets the permissions of an open file.</summary>
+    public static void SetPermissions(SafeFileHandle handle, int permissions, string path) =>
+        Check(fchmod(handle, permissions), "Setting the permissions of", path);
+
+    /// <summary>Makes a folder for the owner alone.</summary>
+    /// <returns>False when it was there.</returns>
+    public static bool MakeFolder(string path)
+    {
+        if (mkdir(path, PrivateFolder) == 0)
+            return true;
+        return LastError == Errno.Exists ? false : throw Errno.Failure(LastError, "Making", path);
+    }
+
+    /// <summary>Removes an empty folder. Nothing to do when there is none.</summary>
+    public static void RemoveFolder(string path)
+    {
+        if (rmdir(path) < 0 && LastError != Errno.NoEntry)
+            throw Errno.Failure(LastError, "Removing", path);
+    }
+
+    /// <summary>Whether we may write there; false on a read-only file system too.</summary>
+    public static bool CanWrite(string path) => access(path, 2) == 0;
 
     /// <summary>Gives a file a new name, over what has it now, in one instant.</summary>
     public static void Rename(string from, string to) => Check(rename(from, to), "Renaming", from);
@@ -92,4 +154,22 @@ internal static unsafe partial class Native
 
     [LibraryImport(Libc, SetLastError = true)]
     private static partial int flock(SafeFileHandle fd, int operation);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial nint pwrite(SafeFileHandle fd, byte* bytes, nuint count, long offset);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial nint pread(SafeFileHandle fd, byte* bytes, nuint count, long offset);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial int fchmod(SafeFileHandle fd, int mode);
+
+    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int mkdir(string path, int mode);
+
+    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int rmdir(string path);
+
+    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int access(string path, int mode);
 }

@@ -55,6 +55,12 @@ internal interface IVolumeDriver
     /// <summary>Removes a volume or snapshot and everything half-made of that id. Succeeds when absent.</summary>
     Task DeleteAsync(string id, CancellationToken cancel);
 
+    /// <summary>
+    /// Removes what a killed operation left beside an object, such as the copy of an unfinished revert; the object
+    /// itself stays as it is. Recovery calls it for what an interrupted operation touched.
+    /// </summary>
+    Task CleanAsync(string id, CancellationToken cancel);
+
     /// <summary>Makes a volume larger. Succeeds when it already has the size.</summary>
     Task ResizeAsync(string id, long size, bool thick, CancellationToken cancel);
 
