@@ -20,6 +20,9 @@ internal static class LoopDevices
     private const string Deleted = " (deleted)";
     private const uint LoopMajor = 7;
 
+    /// <summary>Whether the kernel has loop devices.</summary>
+    public static bool Supported => Native.Stat(Control) is not null;
+
     /// <summary>Makes a block device of a file.</summary>
     /// <param name="file">File.</param>
     /// <param name="readOnly">Refuse writes.</param>
@@ -28,7 +31,7 @@ internal static class LoopDevices
     /// <exception cref="BlockStorageException">PrivilegeRequired, DeviceInUse, IoFailed.</exception>
     public static LoopDevice Attach(string file, bool readOnly, bool directIo, bool autoClear)
     {
-        if (!File.Exists(Control))
+        if (!Supported)
             throw new BlockStorageException(BlockErrors.NotSupported,
                 "This machine has no loop devices.", file, "modprobe loop");
         using var control = Native.Open(Control, OpenMode.ReadWrite);
@@ -41,7 +44,7 @@ internal static class LoopDevices
             var number = Native.FreeLoop(control, file);
             var path = $"/dev/loop{number}";
             // Without devtmpfs or udev nobody makes the node.
-            if (!File.Exists(path))
+            if (Native.Stat(path) is null)
                 Native.MakeBlockNode(path, new DeviceNumber(LoopMajor, (uint)number));
             var device = Native.Open(path, OpenMode.ReadWrite);
             try
