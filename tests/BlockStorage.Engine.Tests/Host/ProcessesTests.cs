@@ -9,7 +9,13 @@ public sealed class ProcessesTests : IDisposable
     private readonly TestFolder _folder = new();
     private readonly string _mark = Guid.NewGuid().ToString("N");
 
-    public void Dispose() => _folder.Dispose();
+    public void Dispose()
+    {
+        // What a failed test would leave.
+        foreach (var process in ProcessTable.FindByVariable("MARK", _mark))
+            ProcessTable.Signal(process, Signal.Kill);
+        _folder.Dispose();
+    }
 
     [Fact]
     public async Task A_daemon_has_a_session_init_as_parent_and_nothing_of_ours()
@@ -18,7 +24,7 @@ public sealed class ProcessesTests : IDisposable
         Environment.SetEnvironmentVariable("BLOCKSTORAGE_TEST_LEAK", "1");
         // An inheritable descriptor, as a parent of PowerShell may leave behind.
         using var leak = new AnonymousPipe();
-        Launcher().Start("sh", ["-c", $"echo started >&2; : {_mark}; while :; do sleep 1; done"], _folder.Path, log,
+        Launcher().Start("sh", ["-c", "echo started >&2; exec sleep 300"], _folder.Path, log,
             new Dictionary<string, string> { ["MARK"] = _mark });
         Environment.SetEnvironmentVariable("BLOCKSTORAGE_TEST_LEAK", null);
         var daemon = await FindAsync();
@@ -32,7 +38,8 @@ public sealed class ProcessesTests : IDisposable
             Assert.Equal(["0", "1", "2"], Directory.GetFileSystemEntries($"/proc/{daemon.Pid}/fd").Select(Path.GetFileName).Order());
             Assert.Equal("/dev/null", new FileInfo($"/proc/{daemon.Pid}/fd/1").LinkTarget);
             Assert.Equal(_folder.Path, new FileInfo($"/proc/{daemon.Pid}/cwd").LinkTarget);
-            Assert.Equal(["LC_ALL", "MARK", "PATH"], File.ReadAllText($"/proc/{daemon.Pid}/environ").TrimEnd('\0')
+            // The shell in between adds PWD itself.
+            Assert.Equal(["LC_ALL", "MARK", "PATH", "PWD"], File.ReadAllText($"/proc/{daemon.Pid}/environ").TrimEnd('\0')
                 .Split('\0').Select(pair => pair.Split('=')[0]).Order());
             // Above 31 are the real-time signals that glibc keeps for itself.
             var ignored = File.ReadLines($"/proc/{daemon.Pid}/status").Single(line => line.StartsWith("SigIgn", StringComparison.Ordinal));
@@ -43,7 +50,7 @@ public sealed class ProcessesTests : IDisposable
             await ProcessTable.KillAsync(daemon, TimeSpan.FromSeconds(2), CancellationToken.None);
         }
         Assert.False(ProcessTable.IsAlive(daemon.Pid, daemon.StartTime));
-        Assert.Empty(ProcessTable.FindByArgument(_mark));
+        Assert.Empty(ProcessTable.FindByVariable("MARK", _mark));
     }
 
     [Fact]
@@ -77,11 +84,13 @@ public sealed class ProcessesTests : IDisposable
     [Fact]
     public async Task A_process_that_ignores_SIGTERM_is_ended_all_the_same()
     {
-        using var stubborn = Process.Start("sh", ["-c", "trap '' TERM; while :; do sleep 1; done"]);
-        var entry = ProcessTable.Get(stubborn.Id)!;
-        await ProcessTable.KillAsync(entry, TimeSpan.FromMilliseconds(100), CancellationToken.None);
+        using var stubborn = Process.Start("sh", ["-c", $"trap '' TERM; : {_mark}; while :; do sleep 1; done"]);
+        ProcessEntry? entry = null;
+        Assert.True(await Poll.UntilAsync(() => (entry = ProcessTable.FindByArgument(_mark)
+            .SingleOrDefault(process => process.Pid == stubborn.Id)) is not null, Bound, CancellationToken.None));
+        await ProcessTable.KillAsync(entry!, TimeSpan.FromMilliseconds(100), CancellationToken.None);
         Assert.True(stubborn.WaitForExit(Bound));
-        await ProcessTable.KillAsync(entry, TimeSpan.FromMilliseconds(100), CancellationToken.None);
+        await ProcessTable.KillAsync(entry!, TimeSpan.FromMilliseconds(100), CancellationToken.None);
         Assert.Null(ProcessTable.Get(stubborn.Id));
     }
 
@@ -91,7 +100,7 @@ public sealed class ProcessesTests : IDisposable
     {
         ProcessEntry? found = null;
         Assert.True(await Poll.UntilAsync(
-            () => (found = ProcessTable.FindByVariable("MARK", _mark).SingleOrDefault(process => process.Name == "sh")) is not null,
+            () => (found = ProcessTable.FindByVariable("MARK", _mark).SingleOrDefault(process => process.Name == "sleep")) is not null,
             Bound, CancellationToken.None));
         return found!;
     }
