@@ -11,9 +11,6 @@ namespace BlockStorage.Engine.Host;
 /// <param name="Mutates">It changes metadata: never killed and never abandoned.</param>
 internal sealed record Command(string Program, IReadOnlyList<string> Arguments, TimeSpan Timeout, bool Mutates = true)
 {
-    /// <summary>The operation it belongs to; the child carries it as BLOCKSTORAGE_OP.</summary>
-    public string OperationId { get; init; } = "";
-
     /// <summary>The line for people.</summary>
     public override string ToString() => string.Join(' ', Arguments.Prepend(Program));
 }
@@ -62,8 +59,8 @@ internal sealed class CommandRunner : ICommandRunner
         start.Environment.Clear();
         start.Environment["PATH"] = string.Join(':', Folders);
         start.Environment["LC_ALL"] = "C";
-        if (command.OperationId.Length > 0)
-            start.Environment["BLOCKSTORAGE_OP"] = command.OperationId;
+        if (OperationScope.CurrentId is { Length: > 0 } operation)
+            start.Environment["BLOCKSTORAGE_OP"] = operation;
 
         cancel.ThrowIfCancellationRequested();
         sink.Verbose($"Running: {command}");

@@ -124,12 +124,12 @@ internal static unsafe partial class Native
         return LastError == Errno.NoEntry ? false : throw Errno.Failure(LastError, "Removing", path);
     }
 
-    /// <summary>Takes the exclusive lock of a file, which dies with the process.</summary>
+    /// <summary>Takes the lock of a file, which dies with the process; a lock that is held changes its kind.</summary>
     /// <returns>False when another holds it.</returns>
-    public static bool TryLock(SafeFileHandle handle, string path)
+    public static bool TryLock(SafeFileHandle handle, string path, bool shared = false)
     {
-        const int exclusive = 2, noWait = 4;
-        if (Retry(() => flock(handle, exclusive | noWait)) == 0)
+        const int forAll = 1, exclusive = 2, noWait = 4;
+        if (Retry(() => flock(handle, (shared ? forAll : exclusive) | noWait)) == 0)
             return true;
         return LastError == Errno.Again ? false : throw Errno.Failure(LastError, "Locking", path);
     }

@@ -38,6 +38,7 @@ internal static unsafe partial class Native
 {
     private const int BasicStats = 0x7FF;
     private const int NoFollow = 0x100;
+    private const int EmptyPath = 0x1000;
     private const int ForceSync = 0x2000;
 
     /// <summary>Asks about a path, following links.</summary>
@@ -48,6 +49,11 @@ internal static unsafe partial class Native
 
     /// <summary>Asks about a name in an open folder, not following links.</summary>
     public static FileStatus? Stat(SafeFileHandle folder, string name) => Stat((int)folder.DangerousGetHandle(), name, NoFollow);
+
+    /// <summary>True when the path still names the open file.</summary>
+    public static bool IsSameFile(SafeFileHandle handle, string path) =>
+        Stat((int)handle.DangerousGetHandle(), "", EmptyPath) is { } open && Stat(path) is { } named
+        && open.Inode == named.Inode && open.Device == named.Device;
 
     private static FileStatus? Stat(int folder, string path, int flags)
     {

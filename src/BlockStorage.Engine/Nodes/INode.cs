@@ -1,6 +1,8 @@
 using BlockStorage.Engine.Connectors;
 using BlockStorage.Engine.Targets;
+using BlockStorage.Engine.Targets.Iscsi;
 using BlockStorage.Engine.Volumes;
+using BlockStorage.Services;
 
 namespace BlockStorage.Engine.Nodes;
 
@@ -30,4 +32,8 @@ internal interface INode
 
     /// <summary>The connector of that name, or the first usable one of the protocol for an empty name.</summary>
     Task<IConnector> ConnectorAsync(string? name, string protocol, CancellationToken cancel);
+
+    /// <summary>Asks a portal for its targets from this machine.</summary>
+    Task<IReadOnlyList<DiscoveredTarget>> DiscoverAsync(
+        Portal portal, string initiator, ChapCredential? chap, TimeSpan timeout, CancellationToken cancel);
 }

@@ -16,6 +16,9 @@ internal interface IVolumeDriverFactory
     /// <exception cref="BlockStorageException">InvalidPath, InvalidSize, InvalidArgument, PrivilegeRequired.</exception>
     PoolSpec Check(PoolSpec spec);
 
+    /// <summary>The pool that is at a path, by what lies there; null where there is none. Changes nothing.</summary>
+    PoolSpec? Identify(string path);
+
     /// <summary>The driver for one pool. Cheap; touches nothing.</summary>
     IVolumeDriver Open(PoolSpec spec);
 }

@@ -65,9 +65,10 @@ public sealed class ProcessesTests : IDisposable
     [Fact]
     public async Task A_process_is_found_by_the_operation_it_works_for()
     {
+        OperationScope.CurrentId = _mark;
         var running = new CommandRunner().RunAsync(
-            new Command("sleep", ["30"], TimeSpan.FromSeconds(40), Mutates: false) { OperationId = _mark },
-            new RecordingSink(), CancellationToken.None);
+            new Command("sleep", ["30"], TimeSpan.FromSeconds(40), Mutates: false), new RecordingSink(), CancellationToken.None);
+        OperationScope.CurrentId = "";
         IReadOnlyList<ProcessEntry> found = [];
         Assert.True(await Poll.UntilAsync(
             () => (found = ProcessTable.FindByOperation(_mark)).Any(process => process.Name == "sleep"), Bound, CancellationToken.None));

@@ -39,6 +39,20 @@ internal sealed class FileVolumeDriverFactory(ICommandRunner runner) : IVolumeDr
     }
 
     /// <inheritdoc/>
+    public PoolSpec? Identify(string path)
+    {
+        try
+        {
+            // The folder may have been moved since its description was written.
+            return Sidecars.ReadPool(new PoolLayout(path).PoolFile) is { } known ? known.Pool with { Path = path } : null;
+        }
+        catch (BlockStorageException)
+        {
+            return null;
+        }
+    }
+
+    /// <inheritdoc/>
     public PoolSpec Check(PoolSpec spec)
     {
         var path = CheckPath(spec.Path);

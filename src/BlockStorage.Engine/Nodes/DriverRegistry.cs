@@ -1,0 +1,17 @@
+using BlockStorage.Engine.Connectors;
+using BlockStorage.Engine.Host;
+using BlockStorage.Engine.Targets;
+using BlockStorage.Engine.Volumes;
+using BlockStorage.Engine.Volumes.File;
+
+namespace BlockStorage.Engine.Nodes;
+
+/// <summary>Every driver that exists, best first. A new driver is one folder and one line here.</summary>
+internal static class DriverRegistry
+{
+    public static IReadOnlyList<IVolumeDriverFactory> VolumeDrivers() => [new FileVolumeDriverFactory(new CommandRunner())];
+
+    public static IReadOnlyList<ITargetDriver> TargetDrivers(StateRoot root) => [];
+
+    public static IReadOnlyList<IConnector> Connectors(StateRoot root) => [];
+}

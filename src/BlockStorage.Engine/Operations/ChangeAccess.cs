@@ -1,0 +1,73 @@
+using System.Text.Json.Serialization;
+using BlockStorage.Engine.Catalog;
+
+namespace BlockStorage.Engine.Operations;
+
+/// <summary>Changes who may log in to a target and with which secrets. New secrets replace old ones only when all is done.</summary>
+internal sealed record ChangeAccess(
+    TargetRecord Record, IReadOnlyList<GrantRecord> Old, IReadOnlyList<GrantRecord> Added, IReadOnlyList<GrantRecord> Removed,
+    string NewMutualSecretId, string What) : Operation
+{
+    /// <summary>Secrets of the added grants and the new one of the target.</summary>
+    [JsonIgnore]
+    public NewSecrets Secrets { get; init; } = new();
+
+    public override string Action => What;
+
+    public override string Target => $"{string.Join(", ", Added.Concat(Removed).Select(grant => grant.Initiator).Distinct())} {(What.StartsWith("Revoke", StringComparison.Ordinal) ? "from" : "on")} {Record.Name}".TrimStart();
+
+    public override IReadOnlyList<LockKey> Locks() => [new(LockKind.Target, Record.Id)];
+
+    private bool MutualChanges => NewMutualSecretId != Record.MutualSecretId;
+
+    private IReadOnlyList<GrantRecord> Wanted => [.. Old.Where(grant => Removed.All(removed => removed.Id != grant.Id)), .. Added];
+
+    public override IReadOnlyList<Step> Steps(OperationContext context)
+    {
+        var ids = Added.Where(grant => grant.UserName.Length > 0).Select(grant => grant.Id)
+            .Concat(MutualChanges && NewMutualSecretId.Length > 0 ? [NewMutualSecretId] : [])
+            .ToArray();
+        var steps = new List<Step>();
+        if (ids.Length > 0)
+            steps.Add(Secrets.Step(context, ids));
+        steps.Add(new Step($"Let {(Wanted.Count == 0 ? "nobody" : string.Join(", ", Wanted.Select(grant => grant.Initiator == "*" ? "any initiator" : grant.Initiator)))} log in to {Record.Name}",
+            cancel => ApplyAsync(context, Record with { MutualSecretId = NewMutualSecretId }, Wanted, cancel),
+            () => ApplyAsync(context, Record, Old, CancellationToken.None),
+            _ => Task.FromResult(false)));
+        return steps;
+    }
+
+    public override void Begin(ICatalogTransaction catalog, string operationId)
+    {
+        foreach (var grant in Removed)
+            catalog.Delete<GrantRecord>(grant.Id);
+        foreach (var grant in Added)
+            catalog.Insert(grant);
+        catalog.Update(catalog.Get<TargetRecord>(Record.Id) with { MutualSecretId = NewMutualSecretId, OperationId = operationId });
+    }
+
+    public override Task<Action<ICatalogTransaction>> CompleteAsync(OperationContext context)
+    {
+        foreach (var grant in Removed)
+            context.Secrets.Delete(grant.Id);
+        if (MutualChanges && Record.MutualSecretId.Length > 0)
+            context.Secrets.Delete(Record.MutualSecretId);
+        return Task.FromResult<Action<ICatalogTransaction>>(
+            catalog => catalog.Update(catalog.Get<TargetRecord>(Record.Id) with { OperationId = "" }));
+    }
+
+    public override Task<Action<ICatalogTransaction>> FailAsync(OperationContext context, string error) => Task.FromResult<Action<ICatalogTransaction>>(catalog =>
+    {
+        foreach (var grant in Added)
+            catalog.Delete<GrantRecord>(grant.Id);
+        foreach (var grant in Removed)
+            catalog.Insert(grant);
+        catalog.Update(catalog.Get<TargetRecord>(Record.Id) with { MutualSecretId = Record.MutualSecretId, LastError = error, OperationId = "" });
+    });
+
+    private static async Task ApplyAsync(OperationContext context, TargetRecord target, IReadOnlyList<GrantRecord> grants, CancellationToken cancel)
+    {
+        var driver = await context.Node.TargetDriverAsync(target.Driver, cancel).ConfigureAwait(false);
+        await driver.SetAccessAsync(await context.ExportAsync(target, grants, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+    }
+}

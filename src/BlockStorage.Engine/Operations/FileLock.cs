@@ -1,0 +1,91 @@
+using System.Diagnostics;
+using System.Text;
+using BlockStorage.Engine.Host;
+using Microsoft.Win32.SafeHandles;
+
+namespace BlockStorage.Engine.Operations;
+
+/// <summary>A lock that dies with its holder: flock(2) on a file that is gone when nobody holds it.</summary>
+internal sealed class FileLock : IDisposable
+{
+    private readonly string _path;
+    private readonly SafeFileHandle _handle;
+    private readonly bool _shared;
+
+    private FileLock(string path, SafeFileHandle handle, bool shared)
+    {
+        _path = path;
+        _handle = handle;
+        _shared = shared;
+    }
+
+    /// <summary>Takes the lock if it is free.</summary>
+    /// <returns>The lock, or null when somebody holds it.</returns>
+    public static FileLock? Try(string path, bool shared = false, string holder = "")
+    {
+        while (true)
+        {
+            var handle = Native.Open(path, OpenMode.ReadWrite | OpenMode.Create);
+            if (!Native.TryLock(handle, path, shared))
+            {
+                handle.Dispose();
+                return null;
+            }
+            // The last holder may have removed the file between our open and our lock; then our lock is on nothing.
+            if (!Native.IsSameFile(handle, path))
+            {
+                handle.Dispose();
+                continue;
+            }
+            if (holder.Length > 0)
+            {
+                RandomAccess.SetLength(handle, 0);
+                RandomAccess.Write(handle, Encoding.UTF8.GetBytes(holder), 0);
+            }
+            return new FileLock(path, handle, shared);
+        }
+    }
+
+    /// <summary>Takes the lock, waiting for it.</summary>
+    /// <exception cref="BlockStorageException">LockTimeout, saying who holds it.</exception>
+    public static FileLock Wait(string path, TimeSpan timeout, bool shared = false, string holder = "", CancellationToken cancel = default)
+    {
+        var watch = Stopwatch.StartNew();
+        for (var pause = 1; ; pause = Math.Min(pause * 2, 50))
+        {
+            if (Try(path, shared, holder) is { } taken)
+                return taken;
+            if (watch.Elapsed > timeout)
+            {
+                throw new BlockStorageException(BlockErrors.LockTimeout,
+                    $"'{Path.GetFileName(path)}' is held by {Holder(path)}; gave up after {timeout.TotalSeconds:0} s.", Path.GetFileName(path));
+            }
+            if (cancel.WaitHandle.WaitOne(pause))
+                cancel.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_handle.IsClosed)
+            return;
+        // Removing is safe only for the one that holds it alone; a shared holder tries to become that.
+        if ((!_shared || Native.TryLock(_handle, _path)) && Native.IsSameFile(_handle, _path))
+            File.Delete(_path);
+        _handle.Dispose();
+    }
+
+    private static string Holder(string path)
+    {
+        try
+        {
+            var text = File.ReadAllText(path).Trim();
+            return text.Length > 0 ? text : "another process";
+        }
+        catch (IOException)
+        {
+            return "another process";
+        }
+    }
+}

@@ -1,0 +1,289 @@
+using System.Net;
+using BlockStorage.Engine.Catalog;
+using BlockStorage.Engine.Host;
+using BlockStorage.Engine.Operations;
+using BlockStorage.Engine.Services;
+using BlockStorage.Engine.Targets;
+using BlockStorage.Services;
+
+namespace BlockStorage.Engine;
+
+public sealed partial class BlockStorageService
+{
+    private const string AnyInitiator = "*";
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<IscsiTarget>> GetTargetsAsync(TargetQuery query, CancellationToken cancel) => Guard(async () =>
+    {
+        var view = _catalog.Read(View.Read);
+        var chosen = Choose(view, query);
+        var reports = new Dictionary<string, TargetReport>(StringComparer.Ordinal);
+        foreach (var name in chosen.Select(target => target.Driver).Distinct())
+        {
+            var driver = await _node.TargetDriverAsync(name, cancel).ConfigureAwait(false);
+            reports[name] = await driver.ListAsync(cancel).ConfigureAwait(false);
+        }
+        return (IReadOnlyList<IscsiTarget>)chosen.Select(target =>
+        {
+            var grants = view.GrantsOf(target.Id);
+            return Mapping.ToModel(target, view.VolumeName(target.VolumeId), view.SnapshotName(target.SnapshotId), grants,
+                grants.Any(grant => grant.UserName.Length > 0 && !_secrets.Has(grant.Id)), reports[target.Driver], _node.Name);
+        }).ToArray();
+    });
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<IscsiTargetAccess>> GetAccessAsync(TargetQuery query, CancellationToken cancel) => Guard(() =>
+    {
+        var view = _catalog.Read(View.Read);
+        return Task.FromResult<IReadOnlyList<IscsiTargetAccess>>(Choose(view, query)
+            .SelectMany(target => view.GrantsOf(target.Id).Select(grant => AccessOf(target, grant)))
+            .ToArray());
+    });
+
+    /// <inheritdoc/>
+    public Task<BlockPlan<IscsiTarget>> NewTargetAsync(NewTargetRequest request, CancellationToken cancel) => Guard(async () =>
+    {
+        var settings = ReadSettings();
+        var id = Guid.NewGuid().ToString();
+        var iqn = Names.CheckIqn(string.IsNullOrEmpty(request.Iqn) ? $"{settings.IqnPrefix}:target:{id}" : request.Iqn);
+        if (_catalog.Read(catalog => catalog.ListBy<TargetRecord>("name", iqn)).FirstOrDefault() is { } existing)
+        {
+            if (request.IfNotExists)
+                return Nothing("Create target", iqn, () => TargetAsync(existing.Id, cancel));
+            RequireFree<TargetRecord>(iqn, "", "target");
+        }
+        var driver = await _node.TargetDriverAsync(request.Driver, cancel).ConfigureAwait(false);
+        var mutual = request.MutualChap is null ? "" : Guid.NewGuid().ToString();
+        var target = new TargetRecord
+        {
+            Id = id,
+            Name = iqn,
+            Driver = driver.Name,
+            Portals = [(await PortalAsync(driver, settings, cancel).ConfigureAwait(false)).ToString()],
+            MutualSecretId = mutual,
+            State = BlockStates.Creating,
+            CreatedAt = DateTime.UtcNow,
+        };
+        var secrets = new NewSecrets();
+        if (request.MutualChap is { } proof)
+            secrets.Add(mutual, CheckChap(proof));
+        var grants = Grants(id, request.Initiator, request.Chap, request.NoChap, secrets);
+        return Plan([new Publish(target, grants, "", "", Exists: false) { Secrets = secrets }], (_, stop) => TargetAsync(target.Id, stop));
+    });
+
+    /// <inheritdoc/>
+    public Task<BlockPlan<IscsiTarget>> SetTargetAsync(string id, SetTargetRequest request, CancellationToken cancel) => Guard(() =>
+    {
+        var target = Find<TargetRecord>(id);
+        var old = _catalog.Read(catalog => catalog.ListBy<GrantRecord>("target_id", id));
+        var secrets = new NewSecrets();
+        var added = request.Chap is null ? [] : Grants(id, old.Select(grant => grant.Initiator).ToArray(), request.Chap, false, secrets);
+        var mutual = request.ClearMutualChap ? "" : request.MutualChap is null ? target.MutualSecretId : Guid.NewGuid().ToString();
+        if (request.MutualChap is { } proof)
+            secrets.Add(mutual, CheckChap(proof));
+        return Task.FromResult(Plan(
+            [new ChangeAccess(target, old, added, request.Chap is null ? [] : old, mutual, "Set credentials") { Secrets = secrets }],
+            (_, stop) => TargetAsync(id, stop)));
+    });
+
+    /// <inheritdoc/>
+    public Task<BlockPlan<bool>> RemoveTargetAsync(string id, bool force, CancellationToken cancel) => Guard(() =>
+        Task.FromResult(Plan(
+            [Unpublishing(_catalog.Read(View.Read), Find<TargetRecord>(id), removeTarget: true, force)], (_, _) => Task.FromResult(true))));
+
+    /// <inheritdoc/>
+    public Task<BlockPlan<IscsiTarget>> PublishAsync(PublishRequest request, CancellationToken cancel) => Guard(async () =>
+    {
+        var (view, settings) = _catalog.Read(catalog => (View.Read(catalog), Settings.Read(catalog)));
+        var volumeId = request.SnapshotId is null ? request.VolumeId! : Find<SnapshotRecord>(request.SnapshotId).VolumeId;
+        var volume = Find<VolumeRecord>(volumeId);
+        var snapshot = request.SnapshotId is null ? null : Find<SnapshotRecord>(request.SnapshotId);
+        var what = snapshot?.Name ?? volume.Name;
+        StateTable.RequireSteady(what, snapshot?.State ?? volume.State);
+        var readOnly = request.ReadOnly || snapshot is not null || volume.ReadOnly;
+
+        var published = snapshot is null ? view.TargetOfVolume(volume.Id) : view.TargetOfSnapshot(snapshot.Id);
+        if (published is not null)
+            return AlreadyPublished(request, view, published, what, readOnly, cancel);
+
+        var empty = string.IsNullOrEmpty(request.TargetIqn) ? null : One<TargetRecord>(request.TargetIqn, BlockErrors.TargetNotFound, "target");
+        if (empty is { Lun: not null })
+            throw new BlockStorageException(BlockErrors.TargetInUse, $"{empty.Name} publishes '{view.NameOf(empty)}'; a target publishes one volume.", empty.Name);
+        if (empty is not null && (request.Initiator is { Count: > 0 } || request.Credential is not null || request.NoChap))
+        {
+            throw new BlockStorageException(BlockErrors.InvalidArgument,
+                $"{empty.Name} has access rights of its own; Initiator, Credential and NoChap do not go with -Target.", empty.Name,
+                $"Grant-IscsiTargetAccess -Target '{empty.Name}' -Initiator IQN");
+        }
+        var driver = await _node.TargetDriverAsync(empty?.Driver ?? request.Driver, cancel).ConfigureAwait(false);
+        var lun = request.Lun ?? driver.Luns.First;
+        if (lun < driver.Luns.First || lun > driver.Luns.Last)
+        {
+            throw new BlockStorageException(BlockErrors.InvalidArgument,
+                $"LUN {lun} is not possible with {driver.Name}: {driver.Luns.First} to {driver.Luns.Last}.", what, "Leave -Lun out.");
+        }
+        var sourceId = snapshot?.Id ?? volume.Id;
+        var secrets = new NewSecrets();
+        var target = (empty ?? new TargetRecord
+        {
+            Id = Guid.NewGuid().ToString(),
+            Name = Names.CheckIqn($"{settings.IqnPrefix}:{(snapshot is null ? "volume" : "snapshot")}:{sourceId}"),
+            Driver = driver.Name,
+            Portals = [(await PortalAsync(driver, settings, cancel).ConfigureAwait(false)).ToString()],
+            Automatic = true,
+            State = BlockStates.Creating,
+            CreatedAt = DateTime.UtcNow,
+        }) with
+        { VolumeId = volume.Id, SnapshotId = snapshot?.Id ?? "", Lun = lun, ReadOnly = readOnly, Serial = ContextExtensions.ToSerial(sourceId) };
+        var grants = empty is not null ? view.GrantsOf(empty.Id) : Grants(target.Id, request.Initiator, request.Credential, request.NoChap, secrets);
+        return Plan(
+            [new Publish(target, empty is null ? grants : [], what, volume.PoolId, Exists: empty is not null) { Secrets = secrets }],
+            (_, stop) => TargetAsync(target.Id, stop));
+    });
+
+    /// <inheritdoc/>
+    public Task<BlockPlan<bool>> UnpublishAsync(string targetId, bool force, CancellationToken cancel) => Guard(() =>
+    {
+        var view = _catalog.Read(View.Read);
+        var target = Find<TargetRecord>(targetId);
+        if (target.Lun is null)
+            return Task.FromResult(Nothing("Unpublish", target.Name, () => Task.FromResult(true)));
+        return Task.FromResult(Plan([Unpublishing(view, target, target.Automatic, force)], (_, _) => Task.FromResult(true)));
+    });
+
+    /// <inheritdoc/>
+    public Task<BlockPlan<IscsiTargetAccess>> GrantAccessAsync(
+        string targetId, string initiator, ChapCredential? credential, bool noChap, CancellationToken cancel) => Guard(() =>
+    {
+        var target = Find<TargetRecord>(targetId);
+        var old = _catalog.Read(catalog => catalog.ListBy<GrantRecord>("target_id", targetId));
+        var secrets = new NewSecrets();
+        var grant = Grants(targetId, [initiator], credential, noChap, secrets)[0];
+        if (old.FirstOrDefault(other => other.Initiator == grant.Initiator) is { } same && credential is null)
+            return Task.FromResult(Nothing("Grant access", $"{grant.Initiator} on {target.Name}", () => Task.FromResult(AccessOf(target, same))));
+        var replaced = old.Where(other => other.Initiator == grant.Initiator).ToArray();
+        if (old.Except(replaced).Any(other => other.UserName.Length > 0 != grant.UserName.Length > 0))
+        {
+            throw new BlockStorageException(BlockErrors.InvalidArgument,
+                $"{target.Name} has CHAP for {(noChap ? "its" : "none of its")} initiators; a target has it for all or for none.", target.Name,
+                noChap ? "Leave -NoChap out." : "Use -NoChap, or publish again with CHAP.");
+        }
+        return Task.FromResult(Plan(
+            [new ChangeAccess(target, old, [grant], replaced, target.MutualSecretId, "Grant access") { Secrets = secrets }],
+            (_, _) => Task.FromResult(AccessOf(target, grant))));
+    });
+
+    /// <inheritdoc/>
+    public Task<BlockPlan<bool>> RevokeAccessAsync(string targetId, string initiator, CancellationToken cancel) => Guard(() =>
+    {
+        var target = Find<TargetRecord>(targetId);
+        var wanted = CheckInitiator(initiator);
+        var old = _catalog.Read(catalog => catalog.ListBy<GrantRecord>("target_id", targetId));
+        var removed = old.Where(grant => grant.Initiator == wanted).ToArray();
+        return Task.FromResult(removed.Length == 0
+            ? Nothing("Revoke access", $"{wanted} from {target.Name}", () => Task.FromResult(true))
+            : Plan([new ChangeAccess(target, old, [], removed, target.MutualSecretId, "Revoke access")], (_, _) => Task.FromResult(true)));
+    });
+
+    private static IReadOnlyList<TargetRecord> Choose(View view, TargetQuery query)
+    {
+        var (name, id, volume) = (Names.Matcher(query.Name), Names.Matcher(query.Id), Names.Matcher(query.Volume));
+        return view.Targets
+            .Where(target => name(target.Name) && id(target.Id))
+            .Where(target => query.Volume is not { Count: > 0 } || (target.VolumeId.Length > 0
+                && (volume(view.VolumeName(target.VolumeId)) || query.Volume.Contains(target.VolumeId))))
+            .OrderBy(target => target.Name, StringComparer.Ordinal)
+            .ToArray();
+    }
+
+    private BlockPlan<IscsiTarget> AlreadyPublished(
+        PublishRequest request, View view, TargetRecord published, string what, bool readOnly, CancellationToken cancel)
+    {
+        var initiators = request.Initiator?.Select(CheckInitiator).ToHashSet(StringComparer.Ordinal);
+        var differs = (!string.IsNullOrEmpty(request.TargetIqn) && !request.TargetIqn.Equals(published.Name, StringComparison.OrdinalIgnoreCase))
+            || (request.Lun is int lun && lun != published.Lun) || (request.ReadOnly && !published.ReadOnly)
+            || (initiators is not null && !initiators.SetEquals(view.GrantsOf(published.Id).Select(grant => grant.Initiator)))
+            || request.Credential is not null;
+        if (differs)
+        {
+            throw new BlockStorageException(BlockErrors.VolumePublished,
+                $"'{what}' is published already by {published.Name}, but not as asked for.", what,
+                $"Unpublish-IscsiTarget -Target '{published.Name}', then publish again; or Grant-IscsiTargetAccess -Target '{published.Name}'");
+        }
+        // The service may have died since: running the plan of an existing target makes it be served again.
+        return Nothing("Publish", $"{what} by {published.Name}{(readOnly ? ", read-only" : "")}", () => TargetAsync(published.Id, cancel));
+    }
+
+    private static Unpublish Unpublishing(View view, TargetRecord target, bool removeTarget, bool force) => new(
+        target, view.NameOf(target), removeTarget ? view.GrantsOf(target.Id).Select(grant => grant.Id).ToArray() : [], removeTarget, force);
+
+    private IscsiTargetAccess AccessOf(TargetRecord target, GrantRecord grant) => new()
+    {
+        Name = grant.Initiator,
+        Id = grant.Id,
+        Server = _node.Name,
+        Target = target.Name,
+        Initiator = grant.Initiator,
+        UserName = grant.UserName,
+        Authentication = grant.UserName.Length == 0 ? "None" : _secrets.Has(grant.Id) ? "Credential" : "NeedsCredential",
+        CreatedAt = grant.CreatedAt.ToLocalTime(),
+    };
+
+    private static IReadOnlyList<GrantRecord> Grants(
+        string targetId, IReadOnlyList<string>? initiators, ChapCredential? credential, bool noChap, NewSecrets secrets)
+    {
+        if (noChap && credential is not null)
+            throw new BlockStorageException(BlockErrors.InvalidArgument, "Credential and NoChap contradict each other.", credential.UserName, "Leave one of them out.");
+        var grants = new List<GrantRecord>();
+        foreach (var initiator in (initiators is { Count: > 0 } ? initiators : [AnyInitiator]).Select(CheckInitiator).Distinct())
+        {
+            var chap = noChap ? null : credential is null ? SecretStore.Generate() : CheckChap(credential);
+            var grant = new GrantRecord
+            {
+                Id = Guid.NewGuid().ToString(),
+                TargetId = targetId,
+                Initiator = initiator,
+                UserName = chap?.UserName ?? "",
+                CreatedAt = DateTime.UtcNow,
+            };
+            if (chap is not null)
+                secrets.Add(grant.Id, chap);
+            grants.Add(grant);
+        }
+        return grants;
+    }
+
+    private static string CheckInitiator(string initiator)
+    {
+        if (initiator == AnyInitiator)
+            return initiator;
+        return IPAddress.TryParse(initiator, out _) || IPNetwork.TryParse(initiator, out _) ? initiator : Names.CheckIqn(initiator);
+    }
+
+    // RFC 7143 (12.1.3) wants 96 bits or more without IPsec; other initiators take 12 to 16 characters and no more.
+    private static ChapCredential CheckChap(ChapCredential credential)
+    {
+        var wrong = credential switch
+        {
+            { Secret.Length: < 12 or > 16 } => $"The secret of '{credential.UserName}' has {credential.Secret.Length} characters, not 12 to 16.",
+            _ when credential.Secret.Any(c => c is < '!' or > '~') => $"The secret of '{credential.UserName}' has characters other than printable ASCII.",
+            { UserName.Length: 0 or > 63 } => "The user name must have 1 to 63 characters.",
+            _ when credential.UserName.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('.' or '_' or '-' or ':' or '@')) => "The user name may have letters, digits and . _ - : @ only.",
+            _ => null,
+        };
+        return wrong is null ? credential : throw new BlockStorageException(BlockErrors.InvalidCredential, wrong, credential.UserName);
+    }
+
+    private async Task<Portal> PortalAsync(ITargetDriver driver, Settings settings, CancellationToken cancel)
+    {
+        // One portal for all targets: what the first one was given is kept for the others.
+        var wanted = settings.PortalPort != 0 ? settings.PortalPort
+            : _catalog.Read(catalog => catalog.List<TargetRecord>()).SelectMany(target => target.Portals).Select(Portal.Parse)
+                .FirstOrDefault(portal => portal.Address == settings.PortalAddress)?.Port ?? 0;
+        return await driver.ChoosePortalAsync(settings.PortalAddress, wanted, cancel).ConfigureAwait(false);
+    }
+
+    private async Task<IscsiTarget> TargetAsync(string id, CancellationToken cancel) =>
+        (await GetTargetsAsync(new TargetQuery(Id: [id]), cancel).ConfigureAwait(false)).FirstOrDefault()
+        ?? throw new BlockStorageException(BlockErrors.TargetNotFound, $"Target {id} does not exist any more.", id);
+}
