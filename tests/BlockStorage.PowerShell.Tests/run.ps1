@@ -1,0 +1,45 @@
+# Runs the Pester tests against a staged module in a child shell, so that the module never stays loaded in the caller's.
+[CmdletBinding()]
+param(
+    # Folder of one version of the module, such as artifacts/module/BlockStorage/0.1.0.
+    [Parameter(Mandatory)] [string] $ModulePath,
+    # NUnit XML goes here.
+    [Parameter(Mandatory)] [string] $OutFile,
+    # Test files to run; all without it.
+    [string[]] $Path = $PSScriptRoot
+)
+$ErrorActionPreference = 'Stop'
+
+$manifest = (Resolve-Path (Join-Path $ModulePath 'BlockStorage.psd1')).ProviderPath
+$out = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($OutFile)
+$null = New-Item -ItemType Directory -Force (Split-Path $out)
+$counts = [System.IO.Path]::GetTempFileName()
+$saved = $env:BLOCKSTORAGE_TEST_MANIFEST
+try {
+    $env:BLOCKSTORAGE_TEST_MANIFEST = $manifest
+    $command = {
+        param($paths, $out, $counts)
+        Import-Module Pester -MinimumVersion 5.7 -MaximumVersion 5.99
+        $configuration = New-PesterConfiguration
+        $configuration.Run.Path = $paths -split '\n'
+        $configuration.Run.PassThru = $true
+        $configuration.Output.Verbosity = 'Detailed'
+        $configuration.TestResult.Enabled = $true
+        $configuration.TestResult.OutputPath = $out
+        $result = Invoke-Pester -Configuration $configuration
+        [ordered]@{
+            Passed = $result.PassedCount
+            # A block or file that could not run counts as one failure: nothing may be lost in silence.
+            Failed = $result.FailedCount + $result.FailedBlocksCount + $result.FailedContainersCount
+            Skipped = $result.SkippedCount + $result.NotRunCount
+            SkippedName = @(@($result.Skipped) + @($result.NotRun) | ForEach-Object { "$($_.ExpandedPath): $($_.ErrorRecord.TargetObject.Message)" })
+        } | ConvertTo-Json | Set-Content $counts
+    }
+    $text = "& { $command } @'`n$($Path -join "`n")`n'@ '$out' '$counts'"
+    pwsh -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand ([Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($text))) | Out-Host
+    Get-Content -Raw $counts | ConvertFrom-Json
+}
+finally {
+    $env:BLOCKSTORAGE_TEST_MANIFEST = $saved
+    Remove-Item $counts -ErrorAction Ignore
+}
