@@ -8,6 +8,9 @@ namespace BlockStorage.Engine.Operations;
 /// <summary>A lock that dies with its holder: flock(2) on a file that is gone when nobody holds it.</summary>
 internal sealed class FileLock : IDisposable
 {
+    /// <summary>How a holder begins to tell who it is.</summary>
+    public const string ProcessWord = "process";
+
     private readonly string _path;
     private readonly SafeFileHandle _handle;
     private readonly bool _shared;
@@ -75,6 +78,10 @@ internal sealed class FileLock : IDisposable
             File.Delete(_path);
         _handle.Dispose();
     }
+
+    /// <summary>The process that took the lock last, or null where the file does not say.</summary>
+    public static int? HolderProcess(string path) =>
+        Holder(path).Split(' ') is [ProcessWord, var number, ..] && int.TryParse(number, out var pid) ? pid : null;
 
     private static string Holder(string path)
     {

@@ -49,6 +49,18 @@ internal sealed class ResourceLocks : IDisposable
         return locks;
     }
 
+    /// <summary>Removes lock files of processes that were killed; they lock nothing any more.</summary>
+    public static void SweepDead(StateRoot root)
+    {
+        if (!Directory.Exists(root.LockFolder))
+            return;
+        foreach (var file in Directory.EnumerateFiles(root.LockFolder))
+        {
+            if (FileLock.HolderProcess(file) is int pid && ProcessTable.Get(pid) is null)
+                FileLock.Try(file)?.Dispose();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -63,5 +75,5 @@ internal sealed class ResourceLocks : IDisposable
         .OrderBy(key => key.Kind)
         .ThenBy(key => key.Id, StringComparer.Ordinal);
 
-    private static string Holder(string what) => $"process {Environment.ProcessId} ({what})";
+    private static string Holder(string what) => $"{FileLock.ProcessWord} {Environment.ProcessId} ({what})";
 }

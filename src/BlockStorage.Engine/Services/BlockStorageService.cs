@@ -37,6 +37,7 @@ public sealed partial class BlockStorageService : IBlockStorageService
     /// <inheritdoc/>
     public Task<IReadOnlyList<BlockRepairAction>> RecoverAsync(IWorkSink sink, CancellationToken cancel) => Guard(async () =>
     {
+        ResourceLocks.SweepDead(_root);
         var recovery = new OperationRecovery(Context(sink));
         return recovery.Open().Count == 0 ? [] : await recovery.SettleAllAsync(cancel).ConfigureAwait(false);
     });

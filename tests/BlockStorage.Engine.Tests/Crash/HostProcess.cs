@@ -1,0 +1,30 @@
+using System.Diagnostics;
+
+namespace BlockStorage.Engine.Tests.Crash;
+
+/// <summary>Runs the test host as a process of its own.</summary>
+internal static class HostProcess
+{
+    private static readonly string Assembly = Path.Combine(AppContext.BaseDirectory, "BlockStorage.TestHost.dll");
+
+    /// <summary>Starts it.</summary>
+    public static Process Start(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(Assembly);
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        return Process.Start(start)!;
+    }
+
+    /// <summary>Runs it to its end.</summary>
+    public static async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
+    {
+        using var process = Start(arguments);
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
+        await process.WaitForExitAsync(limit.Token);
+        return (process.ExitCode, await output, await error);
+    }
+}

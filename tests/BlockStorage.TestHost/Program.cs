@@ -1,0 +1,9 @@
+using BlockStorage.TestHost;
+
+// A process of its own that works on a state folder, so that tests can kill it or run many of them.
+return args switch
+{
+    ["crash", var home, var verb, var name, var point] => await CrashHost.RunAsync(home, verb, name, int.Parse(point, null)),
+    ["load", var home, var seed, var count] => await LoadHost.RunAsync(home, int.Parse(seed, null), int.Parse(count, null)),
+    _ => 64,
+};
