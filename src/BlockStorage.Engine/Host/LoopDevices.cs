@@ -112,9 +112,6 @@ internal static class LoopDevices
     /// <summary>Whether a block device refuses writes.</summary>
     public static bool IsReadOnly(string device) => ReadNumber(device, "ro") != 0;
 
-    /// <summary>Whether a loop device passes by the page cache of its file.</summary>
-    public static bool IsDirectIo(string device) => ReadNumber(device, "loop/dio") != 0;
-
     private static long ReadNumber(string device, string attribute) => long.Parse(
         ReadAttribute(device, attribute) ?? throw Errno.Failure(Errno.NoEntry, "Looking at", device), CultureInfo.InvariantCulture);
 

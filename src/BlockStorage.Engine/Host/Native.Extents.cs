@@ -8,7 +8,6 @@ internal static unsafe partial class Native
 {
     private const uint CloneFile = 0x40049409;
     private const int KeepSize = 1;
-    private const int PunchesHole = 2;
 
     /// <summary>Makes the whole of a file share the extents of another, in one instant.</summary>
     /// <returns>False where the file system cannot.</returns>
@@ -24,10 +23,6 @@ internal static unsafe partial class Native
     /// <summary>Reserves space, also behind the end; the size stays. New space reads as zeros.</summary>
     public static void Allocate(SafeFileHandle handle, long offset, long length, string path) =>
         Check(Retry(() => fallocate(handle, KeepSize, offset, length)), "Reserving space for", path);
-
-    /// <summary>Gives space back; the range reads as zeros.</summary>
-    public static void PunchHole(SafeFileHandle handle, long offset, long length, string path) =>
-        Check(Retry(() => fallocate(handle, KeepSize | PunchesHole, offset, length)), "Giving back space of", path);
 
     /// <summary>Start of the next data at or after an offset; null when only a hole follows.</summary>
     public static long? SeekData(SafeFileHandle handle, long offset, string path) => Seek(handle, offset, 3, path);

@@ -20,7 +20,6 @@ internal static unsafe partial class Native
 {
     private const int CloseOnExec = 0x80000;
     private const int CurrentFolder = -100;
-    private const int ExchangeNames = 2;
     private const int PrivateFolder = 0x1C0;
 
     /// <summary>Mode of files that only their owner reads and writes.</summary>
@@ -111,10 +110,6 @@ internal static unsafe partial class Native
     /// <summary>Gives a file a new name, over what has it now, in one instant.</summary>
     public static void Rename(string from, string to) => Check(rename(from, to), "Renaming", from);
 
-    /// <summary>Two files take each other's name in one instant.</summary>
-    public static void Exchange(string first, string second) =>
-        Check(renameat2(CurrentFolder, first, CurrentFolder, second, ExchangeNames), "Exchanging", first);
-
     /// <summary>Removes a name.</summary>
     /// <returns>False when there was none.</returns>
     public static bool Unlink(string path)
@@ -145,9 +140,6 @@ internal static unsafe partial class Native
 
     [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int rename(string from, string to);
-
-    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int renameat2(int fromFolder, string from, int toFolder, string to, uint flags);
 
     [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int unlink(string path);

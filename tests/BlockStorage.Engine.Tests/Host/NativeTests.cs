@@ -9,7 +9,7 @@ public sealed class NativeTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Holes_are_seen_made_and_filled()
+    public void Holes_are_seen_and_filled()
     {
         var path = _folder.File("sparse");
         using var handle = Native.Open(path, OpenMode.ReadWrite | OpenMode.Create | OpenMode.Exclusive);
@@ -24,8 +24,6 @@ public sealed class NativeTests : IDisposable
         Assert.Equal((1 << 20) + 4096, Native.SeekHole(handle, 1 << 20, path));
         Assert.Equal(4096, Native.Stat(path, fresh: true)!.Value.Allocated);
 
-        Native.PunchHole(handle, 1 << 20, 4096, path);
-        Assert.Equal(0, Native.Stat(path)!.Value.Allocated);
         Native.Allocate(handle, 0, 9 << 20, path);
         Assert.Equal(8 << 20, Native.Stat(path)!.Value.Size);
         Assert.True(Native.Stat(path)!.Value.Allocated >= 9 << 20);
@@ -36,12 +34,9 @@ public sealed class NativeTests : IDisposable
     {
         File.WriteAllText(_folder.File("a"), "A");
         File.WriteAllText(_folder.File("b"), "B");
-        Native.Exchange(_folder.File("a"), _folder.File("b"));
-        Assert.Equal("B", File.ReadAllText(_folder.File("a")));
-        Assert.Equal("A", File.ReadAllText(_folder.File("b")));
         Native.Rename(_folder.File("a"), _folder.File("b"));
         Native.SyncFolder(_folder.Path);
-        Assert.Equal("B", File.ReadAllText(_folder.File("b")));
+        Assert.Equal("A", File.ReadAllText(_folder.File("b")));
         Assert.True(Native.Unlink(_folder.File("b")));
         Assert.False(Native.Unlink(_folder.File("b")));
         Assert.Null(Native.Stat(_folder.File("b")));
