@@ -73,6 +73,8 @@ public sealed class FilePoolDamageTests : IAsyncLifetime
             }
         }
         await _pool.CreateAsync(volume, false, SilentSink.Instance, default);
+        await File.WriteAllTextAsync(Data(volume.Id + ".json.tmp"), "new texts");
+        Assert.Equal("ok", Assert.Single(await _pool.ListAsync(default)).Health);
         await File.WriteAllTextAsync(Data(volume.Id + ".vol.new"), "unfinished revert");
         Assert.NotEqual("ok", Assert.Single(await _pool.ListAsync(default)).Health);
         await _pool.CleanAsync(volume.Id, default);

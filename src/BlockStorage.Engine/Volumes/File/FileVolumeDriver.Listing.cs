@@ -30,7 +30,9 @@ internal sealed partial class FileVolumeDriver
                     {
                         FileRole.Volume or FileRole.Snapshot => entry with { Data = name, Role = ours.Role },
                         FileRole.Sidecar => entry with { Sidecar = name },
-                        _ => entry with { Unfinished = name },
+                        FileRole.Unfinished => entry with { Unfinished = name },
+                        // Beside data it is only a change of texts that is on its way.
+                        _ => entry with { UnfinishedSidecar = name },
                     };
                 }
                 else if (Native.Stat(folder, name) is { } status)
@@ -40,7 +42,7 @@ internal sealed partial class FileVolumeDriver
             foreach (var (id, entry) in entries)
             {
                 // What goes away between the two looks was not there.
-                if (Native.Stat(folder, entry.Data ?? entry.Unfinished ?? entry.Sidecar!) is { } status)
+                if (Native.Stat(folder, entry.First) is { } status)
                     objects.Add(Describe(id, entry, status));
             }
             return objects;
@@ -99,7 +101,7 @@ internal sealed partial class FileVolumeDriver
     private BackendObject Describe(string id, Entry entry, FileStatus status)
     {
         if (entry.Data is null)
-            return new BackendObject(id, BackendKind.Partial, PathOf(entry.Unfinished ?? entry.Sidecar!), status.Size, status.Allocated,
+            return new BackendObject(id, BackendKind.Partial, PathOf(entry.First), status.Size, status.Allocated,
                 "half-made", null);
         var health = entry.Sidecar is null ? SidecarMissing : entry.Unfinished is null ? Ok : "an unfinished copy lies beside it";
         return new BackendObject(id, entry.Role == FileRole.Volume ? BackendKind.Volume : BackendKind.Snapshot,
@@ -109,5 +111,9 @@ internal sealed partial class FileVolumeDriver
     private string PathOf(string name) => Path.Combine(_layout.DataFolder, name);
 
     /// <summary>Names that belong to one id.</summary>
-    private readonly record struct Entry(string? Data, FileRole Role, string? Sidecar, string? Unfinished);
+    private readonly record struct Entry(string? Data, FileRole Role, string? Sidecar, string? Unfinished, string? UnfinishedSidecar)
+    {
+        /// <summary>The one that says most.</summary>
+        public string First => Data ?? Unfinished ?? Sidecar ?? UnfinishedSidecar!;
+    }
 }

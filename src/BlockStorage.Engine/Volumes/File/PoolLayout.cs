@@ -58,7 +58,8 @@ internal sealed class PoolLayout(string folder)
             Volume => FileRole.Volume,
             Snapshot => FileRole.Snapshot,
             Sidecar => FileRole.Sidecar,
-            Volume + Unfinished or Snapshot + Unfinished or Sidecar + Host.AtomicFile.TemporarySuffix => FileRole.Unfinished,
+            Volume + Unfinished or Snapshot + Unfinished => FileRole.Unfinished,
+            Sidecar + Host.AtomicFile.TemporarySuffix => FileRole.UnfinishedSidecar,
             _ => null,
         };
         return role is { } known ? (name[..IdLength], known) : null;
@@ -84,4 +85,5 @@ internal enum FileRole
     Snapshot,
     Sidecar,
     Unfinished,
+    UnfinishedSidecar,
 }
