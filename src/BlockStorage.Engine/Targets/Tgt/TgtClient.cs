@@ -150,7 +150,7 @@ internal sealed class TgtClient(string socketPath, TimeSpan timeout)
     }
 
     /// <summary>Process that listens on the socket, or null when none does.</summary>
-    public int? FindDaemon()
+    public ProcessEntry? FindDaemon()
     {
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
@@ -163,7 +163,8 @@ internal sealed class TgtClient(string socketPath, TimeSpan timeout)
         }
         var credentials = new byte[12];
         socket.GetRawSocketOption(SocketLevel, PeerCredentials, credentials);
-        return BitConverter.ToInt32(credentials);
+        // A killed one keeps its socket until its last thread has ended.
+        return ProcessTable.Get(BitConverter.ToInt32(credentials));
     }
 
     /// <summary>Runs a request.</summary>
@@ -201,7 +202,7 @@ internal sealed class TgtClient(string socketPath, TimeSpan timeout)
     }
 
     private static bool IsAbsent(SocketException error) =>
-        error.SocketErrorCode == SocketError.ConnectionRefused || error.NativeErrorCode == Errno.NoEntry;
+        error.SocketErrorCode is SocketError.ConnectionRefused or SocketError.AddressNotAvailable;
 
     private static BlockStorageException Unavailable(string what, Exception? cause = null) =>
         new(BlockErrors.TargetUnavailable, $"The target daemon tgtd {what}.", "tgtd", cause: cause);
