@@ -1,6 +1,9 @@
 using BlockStorage.Engine.Connectors;
+using BlockStorage.Engine.Connectors.Local;
+using BlockStorage.Engine.Connectors.Userspace;
 using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Targets;
+using BlockStorage.Engine.Targets.Tgt;
 using BlockStorage.Engine.Volumes;
 using BlockStorage.Engine.Volumes.File;
 
@@ -11,7 +14,8 @@ internal static class DriverRegistry
 {
     public static IReadOnlyList<IVolumeDriverFactory> VolumeDrivers() => [new FileVolumeDriverFactory(new CommandRunner())];
 
-    public static IReadOnlyList<ITargetDriver> TargetDrivers(StateRoot root) => [];
+    public static IReadOnlyList<ITargetDriver> TargetDrivers(StateRoot root) => [new TgtTargetDriver(root, new CommandRunner())];
 
-    public static IReadOnlyList<IConnector> Connectors(StateRoot root) => [];
+    public static IReadOnlyList<IConnector> Connectors(StateRoot root) =>
+        [new UserspaceConnector(root, new CommandRunner()), new LocalConnector(root)];
 }

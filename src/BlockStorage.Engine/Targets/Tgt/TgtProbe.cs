@@ -17,25 +17,10 @@ internal static class TgtProbe
             var result = await runner.RunAsync(new Command("tgtd", ["-V"], TimeSpan.FromSeconds(10), Mutates: false), SilentSink.Instance, cancel).ConfigureAwait(false);
             version = result.ExitCode == 0 ? result.Output.Trim() : "";
         }
-        var root = Environment.IsPrivilegedProcess;
-        BlockServerCheck[] checks =
+        return DriverChecks.Probe(Capabilities, version,
         [
-            new()
-            {
-                Name = "tgtd", Kind = "Tool", Version = version,
-                State = version.Length > 0 ? "ok" : "missing",
-                Detail = version.Length > 0 ? "iSCSI target in user space" : "tgtd is not installed or does not run",
-                Fix = version.Length > 0 ? "" : Package,
-            },
-            new()
-            {
-                Name = "root for targets", Kind = "Privilege",
-                State = root ? "ok" : "missing",
-                Detail = root ? "runs as root" : "publishing needs root",
-                Fix = root ? "" : BlockErrors.PrivilegeRequired.NextStep,
-            },
-        ];
-        var wrong = Array.Find(checks, check => check.State != "ok");
-        return new DriverProbe(wrong is null, Capabilities, version, wrong?.Detail ?? "", wrong?.Fix ?? "", checks);
+            DriverChecks.Check("tgtd", "Tool", version.Length > 0, "iSCSI target in user space", "tgtd is not installed or does not run", Package, version),
+            DriverChecks.Root(),
+        ]);
     }
 }
