@@ -7,6 +7,8 @@ internal enum Signal
 {
     Kill = 9,
     Terminate = 15,
+    Continue = 18,
+    Stop = 19,
 }
 
 /// <summary>Processes.</summary>
