@@ -50,7 +50,7 @@ function Invoke-Shell ([string] $Script, [hashtable] $Environment = @{}) {
 
 # The non-terminating errors of a command.
 function Get-ErrorOf ([scriptblock] $Script) {
-    $ErrorActionPreference = 'SilentlyContinue'
+    $ErrorActionPreference = 'Continue'
     $found = @(& $Script 2>&1 | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] })
     , $found
 }

@@ -43,7 +43,9 @@ Describe 'Pools' {
     }
     It 'refuse bad names, places, sizes and drivers, and leave nothing' {
         Assert-BlockError (Get-ErrorOf { New-BlockPool '-rf' -Path "$folder/one" }) InvalidName InvalidArgument
-        Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path /proc/pool }) '(InvalidPath|IoFailed)' (Get-ErrorOf { New-BlockPool p1 -Path /proc/pool })[0].CategoryInfo.Category
+        Set-Content "$folder/file" text
+        Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path "$folder/file" }) InvalidPath InvalidArgument
+        Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path /proc/pool }) InsufficientSpace LimitsExceeded
         Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path "$folder/one" -Size abc }) InvalidSize InvalidArgument
         Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path "$folder/one" -Driver Nothing }) DriverNotFound ObjectNotFound
         Get-BlockPool | Should -BeNullOrEmpty
