@@ -129,9 +129,6 @@ public sealed partial class BlockStorageService
         return pool;
     }
 
-    private Task<PoolRecord> DefaultPoolAsync(CancellationToken cancel) =>
-        CheckedPoolAsync(new NewPoolRequest("default", "File", _root.DefaultPoolFolder, Description: "Made by the first New-BlockVolume"), cancel);
-
     private static void CheckFigures(PoolRecord pool)
     {
         var wrong = pool switch

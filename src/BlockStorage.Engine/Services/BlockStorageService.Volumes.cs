@@ -71,12 +71,8 @@ public sealed partial class BlockStorageService
         if (operations.Count == 0)
             await RequireSpaceAsync(pool, size, kind == "thick" ? size : 0, cancel).ConfigureAwait(false);
         operations.Add(new CreateVolume(volume, pool.Name, source?.Source));
-        return Plan(operations, (sink, stop) =>
-        {
-            if (operations.Count > 1)
-                sink.Verbose($"Made pool '{pool.Name}' in {pool.Path}: there was none.");
-            return VolumeAsync(volume.Id, stop);
-        });
+        var plan = Plan(operations, (_, stop) => VolumeAsync(volume.Id, stop));
+        return operations.Count == 1 ? plan : WithFirstPool(plan, operations[0], request);
     });
 
     /// <inheritdoc/>
@@ -267,10 +263,11 @@ public sealed partial class BlockStorageService
             }
             return home;
         }
-        var pools = _catalog.Read(catalog => catalog.List<PoolRecord>());
+        var pools = await CompletePoolsAsync(cancel).ConfigureAwait(false);
         if (named is null && pools.Count == 0)
         {
-            var made = await DefaultPoolAsync(cancel).ConfigureAwait(false);
+            if (await PlanFirstPoolAsync(cancel).ConfigureAwait(false) is not { } made)
+                return await ChoosePoolAsync(request, source, provisioning, before, cancel).ConfigureAwait(false);
             before.Add(new CreatePool(made));
             if (request.UseMaximumSize)
                 throw new BlockStorageException(BlockErrors.InvalidArgument, "There is no pool yet whose maximum could be used.", request.Name, "New-BlockPool -Name default -Driver File -Path /srv/blockstorage");

@@ -69,7 +69,8 @@ public sealed partial class BlockStorageService : IBlockStorageService
                 var runner = new OperationRunner(Context(sink), ReadSettings().LockTimeout);
                 foreach (var operation in operations)
                     await runner.RunAsync(operation, cancel).ConfigureAwait(false);
-                return await result(sink, cancel).ConfigureAwait(false);
+                // The change is complete and stays; stopping now must not make it look as if it were not.
+                return await result(sink, CancellationToken.None).ConfigureAwait(false);
             }),
         };
     }
