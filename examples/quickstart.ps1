@@ -1,0 +1,180 @@
+<#
+.SYNOPSIS
+The main job of BlockStorage from an empty machine to an empty machine, with real tools and proof at each step.
+.DESCRIPTION
+Makes a pool, a volume, files on it, a snapshot while it is written to; publishes the snapshot and the volume over iSCSI
+with CHAP; connects, resizes, clones, reverts, removes; and at the end lists what is left, which must be nothing. It
+works in a state folder of its own and needs root.
+.PARAMETER ModulePath
+Manifest of the module; without it the installed one is used.
+.EXAMPLE
+sudo pwsh -File examples/quickstart.ps1
+#>
+[CmdletBinding()]
+param([string] $ModulePath = 'BlockStorage')
+
+$ErrorActionPreference = 'Stop'
+$ConfirmPreference = 'None'
+Import-Module $ModulePath
+
+$sandbox = "/tmp/bsdemo-$PID"
+$env:BLOCKSTORAGE_HOME = "$sandbox/state"
+$mount = (New-Item -ItemType Directory "$sandbox/mount").FullName
+$clock = [Diagnostics.Stopwatch]::StartNew()
+
+function Step([string] $Text, [scriptblock] $Work) {
+    $start = $clock.Elapsed
+    $result = & $Work
+    Write-Information ('{0,7:0.00} s  {1}' -f ($clock.Elapsed - $start).TotalSeconds, $Text) -InformationAction Continue
+    $result
+}
+
+function Assert([bool] $Condition, [string] $What) {
+    if (-not $Condition) { throw "Not so: $What" }
+}
+
+function Tool([string] $Program) {
+    $output = & $Program @args 2>&1
+    if ($LASTEXITCODE -ne 0) { throw "$Program $args`: $output" }
+    $output
+}
+
+# One hash over all files below a folder.
+function Get-TreeHash([string] $Path) {
+    $hashes = Get-ChildItem $Path -File -Filter data* | Sort-Object Name | ForEach-Object { (Get-FileHash $_).Hash }
+    $hashes -join ' '
+}
+
+function Write-File([string] $Path, [int] $Seed) {
+    $bytes = [byte[]]::new(4MB)
+    foreach ($number in 1..8) {
+        [Random]::new($Seed + $number).NextBytes($bytes)
+        [IO.File]::WriteAllBytes("$Path/data$number", $bytes)
+    }
+    Tool sync -f $Path | Out-Null
+}
+
+# What of ours is on the machine: processes, mounts, loop devices, files.
+function Get-Leftover {
+    Get-ChildItem /proc -Directory | Where-Object Name -Match '^\d+$' | ForEach-Object {
+        $line = try { [IO.File]::ReadAllText("$_/cmdline").Replace("`0", ' ') } catch { '' }
+        if ($_.Name -ne $PID -and $line.Contains($sandbox)) { "process $($_.Name): $line" }
+    }
+    Get-Content /proc/mounts | Where-Object { $_.Contains($sandbox) } | ForEach-Object { "mount: $_" }
+    Get-ChildItem /sys/block -Filter loop* | ForEach-Object {
+        $file = "/sys/block/$($_.Name)/loop/backing_file"
+        if ((Test-Path $file) -and (Get-Content $file).Contains($sandbox)) { "loop device: $($_.Name)" }
+    }
+    if (Test-Path $env:BLOCKSTORAGE_HOME) {
+        Get-ChildItem $env:BLOCKSTORAGE_HOME -Recurse -File | Where-Object Name -NotLike 'catalog.db*' | ForEach-Object { "file: $_" }
+    }
+}
+
+$writer = $null
+try {
+    Step 'Pool of 8 GiB on XFS with shared extents' {
+        $pool = New-BlockPool demo -Driver File -Path "$sandbox/pool" -Size 8GB
+        Assert ($pool.SnapshotMethod -eq 'reflink') 'snapshots share extents'
+    }
+    Step 'Volume of 2 GiB' { New-BlockVolume db1 -Size 2GB -Pool demo | Out-Null }
+    $device = Step 'Connected as a local block device' { (Connect-BlockVolume -Volume db1).DevicePath }
+    Step "ext4 on $device, files with a known hash" {
+        Tool mkfs.ext4 -q $device
+        Tool mount $device $mount
+        Write-File $mount 1
+    }
+    $old = Get-TreeHash $mount
+
+    Step 'Snapshot while something writes' {
+        $script:writer = Start-Process setsid -PassThru -ArgumentList 'dd', 'if=/dev/zero', "of=$mount/noise", 'bs=64k', 'count=1000000', 'oflag=dsync' -RedirectStandardError /dev/null
+        $seen = [Diagnostics.Stopwatch]::StartNew()
+        while (-not ((Test-Path "$mount/noise") -and (Get-Item "$mount/noise").Length -gt 1MB)) {
+            Assert ($seen.Elapsed.TotalSeconds -lt 20) 'the writer writes'
+            Start-Sleep -Milliseconds 20
+        }
+        Get-BlockVolume db1 | New-BlockSnapshot -Name '{Volume}-before' | Out-Null
+        Assert (-not $writer.HasExited) 'the writer was never stopped'
+        $writer.Kill()
+        $writer.WaitForExit()
+        $script:writer = $null
+    }
+    Step 'Files changed' { Write-File $mount 100 }
+    $new = Get-TreeHash $mount
+    Assert ($old -ne $new) 'the files differ'
+    Step 'Unmounted and disconnected' {
+        Tool umount $mount
+        Get-BlockConnection | Disconnect-BlockVolume
+    }
+
+    $secret = ConvertTo-SecureString 'Right-secret-01' -AsPlainText -Force
+    $target = Step 'Snapshot published read-only over iSCSI with CHAP' {
+        Get-BlockSnapshot db1-before | Publish-IscsiTarget -ReadOnly -Credential ([pscredential]::new('demo', $secret))
+    }
+    Step 'Wrong CHAP secret refused' {
+        $wrong = [pscredential]::new('demo', (ConvertTo-SecureString 'Wrong-secret-01' -AsPlainText -Force))
+        $target | Connect-BlockVolume -Credential $wrong -ErrorVariable refused -ErrorAction SilentlyContinue | Out-Null
+        Assert ($refused[0].FullyQualifiedErrorId -like 'ChapRejected,*') "ChapRejected, not $($refused[0])"
+        Assert ($null -eq (Get-BlockConnection)) 'nothing is connected'
+    }
+    $connection = Step 'Snapshot connected over iSCSI' {
+        $address, $port = $target.Portal[0] -split ':'
+        Find-IscsiTarget -PortalAddress $address -Port $port -Credential ([pscredential]::new('demo', $secret)) | Connect-BlockVolume
+    }
+    Step 'Old bytes in the snapshot' {
+        # The journal of the file system is not replayed: the device is read-only.
+        Tool mount -o ro,noload $connection.DevicePath $mount
+        Assert ((Get-TreeHash $mount) -eq $old) 'the snapshot has the old files'
+        Tool umount $mount
+        $connection | Disconnect-BlockVolume
+    }
+
+    $connection = Step 'Volume published and connected over iSCSI' { Get-BlockVolume db1 | Publish-IscsiTarget | Connect-BlockVolume }
+    Step 'New bytes in the volume' {
+        Tool mount $connection.DevicePath $mount
+        Assert ((Get-TreeHash $mount) -eq $new) 'the volume has the new files'
+    }
+    Step 'Resized online to 3 GiB, under a writer that sees no error' {
+        $script:writer = Start-Process setsid -PassThru -ArgumentList 'dd', 'if=/dev/zero', "of=$mount/noise", 'bs=64k', 'count=1000', 'oflag=dsync' -RedirectStandardError /dev/null
+        Resize-BlockVolume -Name db1 -Size 3GB
+        $writer.WaitForExit()
+        Assert ($writer.ExitCode -eq 0) 'the writer ended without an error'
+        $script:writer = $null
+        Assert ((Tool blockdev --getsize64 $connection.DevicePath) -eq 3GB) 'the device has 3 GiB'
+        Tool resize2fs $connection.DevicePath
+        Assert ((Get-TreeHash $mount) -eq $new) 'the files are as before'
+    }
+    Step 'Cloned' {
+        $clone = Copy-BlockVolume -Name db1 -NewName db2
+        Assert ($clone.Size -eq 3GB) 'the clone has 3 GiB'
+    }
+    Step 'Unmounted, disconnected, unpublished' {
+        Tool umount $mount
+        Get-BlockConnection | Disconnect-BlockVolume
+        Get-IscsiTarget | Unpublish-IscsiTarget
+    }
+    Step 'Reverted to the snapshot' {
+        Restore-BlockSnapshot -Name db1-before
+        $device = (Connect-BlockVolume -Volume db1).DevicePath
+        Tool mount $device $mount
+        Assert ((Get-TreeHash $mount) -eq $old) 'the volume has the old files again'
+        Tool umount $mount
+        Get-BlockConnection | Disconnect-BlockVolume
+    }
+    Step 'Everything removed' {
+        Get-BlockVolume | Remove-BlockVolume -Cascade
+        Get-BlockPool | Remove-BlockPool
+    }
+    Step 'Listed what is left: no process, mount, loop device, target or file of ours' {
+        $left = @(Get-Leftover) + @(Get-IscsiTarget) + @(Get-BlockConnection) + @(Get-BlockVolume) + @(Get-BlockPool)
+        Assert ($left.Count -eq 0) "nothing is left, but: $($left -join '; ')"
+    }
+    Write-Information ('{0,7:0.00} s  in all' -f $clock.Elapsed.TotalSeconds) -InformationAction Continue
+}
+finally {
+    if ($writer) { $writer.Kill() }
+    if (Select-String -Quiet -SimpleMatch " $mount " /proc/mounts) { umount -l $mount }
+    Get-BlockVolume -ErrorAction Ignore | Remove-BlockVolume -Cascade -Force -ErrorAction Continue
+    Get-BlockPool -ErrorAction Ignore | Remove-BlockPool -ErrorAction Continue
+    Remove-Module BlockStorage
+    Remove-Item $sandbox -Recurse -Force
+}
