@@ -15,7 +15,7 @@ param([string] $ModulePath = 'BlockStorage')
 
 $ErrorActionPreference = 'Stop'
 $ConfirmPreference = 'None'
-Import-Module $ModulePath
+Import-Module ((Test-Path $ModulePath) ? (Resolve-Path $ModulePath).Path : $ModulePath)
 
 $sandbox = "/tmp/bsdemo-$PID"
 $env:BLOCKSTORAGE_HOME = "$sandbox/state"
@@ -122,7 +122,7 @@ try {
     }
     Step 'Old bytes in the snapshot' {
         # The journal of the file system is not replayed: the device is read-only.
-        Tool mount -o ro,noload $connection.DevicePath $mount
+        Tool mount -o 'ro,noload' $connection.DevicePath $mount
         Assert ((Get-TreeHash $mount) -eq $old) 'the snapshot has the old files'
         Tool umount $mount
         $connection | Disconnect-BlockVolume
@@ -134,13 +134,13 @@ try {
         Assert ((Get-TreeHash $mount) -eq $new) 'the volume has the new files'
     }
     Step 'Resized online to 3 GiB, under a writer that sees no error' {
-        $script:writer = Start-Process setsid -PassThru -ArgumentList 'dd', 'if=/dev/zero', "of=$mount/noise", 'bs=64k', 'count=1000', 'oflag=dsync' -RedirectStandardError /dev/null
+        $script:writer = Start-Process setsid -PassThru -ArgumentList 'dd', 'if=/dev/zero', "of=$mount/noise", 'bs=64k', 'count=300', 'oflag=dsync' -RedirectStandardError /dev/null
         Resize-BlockVolume -Name db1 -Size 3GB
+        Assert (-not $writer.HasExited) 'the writer wrote all the time'
         $writer.WaitForExit()
         Assert ($writer.ExitCode -eq 0) 'the writer ended without an error'
         $script:writer = $null
         Assert ((Tool blockdev --getsize64 $connection.DevicePath) -eq 3GB) 'the device has 3 GiB'
-        Tool resize2fs $connection.DevicePath
         Assert ((Get-TreeHash $mount) -eq $new) 'the files are as before'
     }
     Step 'Cloned' {
