@@ -95,6 +95,19 @@ internal sealed class ConnectionFolder
             $"The state of connection {Id} in '{Path}' cannot be read.", Id, "Disconnect-BlockVolume -Force");
     }
 
+    /// <summary>The state, or null where there is none or it cannot be read.</summary>
+    public ConnectionState? TryLoad()
+    {
+        try
+        {
+            return Load();
+        }
+        catch (BlockStorageException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Removes the folder and what a kill in the middle of Create left.</summary>
     public void Delete()
     {

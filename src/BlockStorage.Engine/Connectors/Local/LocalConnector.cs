@@ -94,7 +94,7 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
     public Task<IReadOnlyList<LiveConnection>> ListAsync(CancellationToken cancel)
     {
         var all = ConnectionFolder.List(root)
-            .Select(folder => (folder.Id, State: folder.Load()))
+            .Select(folder => (folder.Id, State: folder.TryLoad()))
             .Where(pair => pair.State?.Connector == Name)
             .Select(pair => (pair.Id, Device: Devices(pair.State!).FirstOrDefault() ?? "")).ToArray();
         var mounts = LoopLink.MountPoints(all.Select(pair => pair.Device).Where(device => device.Length > 0).ToArray());
@@ -123,7 +123,7 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
         var there = LoopDevices.FindByBackingFile(state.BackingFile);
         if (state.Device.Length > 0)
             return there.Where(device => device == state.Device).ToArray();
-        var claimed = ConnectionFolder.List(root).Select(folder => folder.Load()?.Device);
+        var claimed = ConnectionFolder.List(root).Select(folder => folder.TryLoad()?.Device);
         return there.Except(state.Foreign).Except(claimed!).ToArray()!;
     }
 }

@@ -29,7 +29,7 @@ internal sealed class StorageDaemon(ConnectionFolder folder)
     private string LogFile => folder.File("log");
 
     /// <summary>Its process, or null.</summary>
-    public ProcessEntry? Process => ProcessTable.FindByArgument(folder.Path + "/").FirstOrDefault(process => process.Name != "setsid");
+    public ProcessEntry? Process => FindByFile() ?? ProcessTable.FindByArgument(folder.Path + "/").FirstOrDefault(process => process.Name != "setsid");
 
     /// <summary>Starts it and waits until the file is there. The secret lies in a file only until then.</summary>
     /// <exception cref="BlockStorageException">ToolMissing, ToolFailed, ToolTimeout.</exception>
@@ -137,6 +137,12 @@ internal sealed class StorageDaemon(ConnectionFolder folder)
         var all = TcpLinks.List(pid);
         return TcpLinks.Of(pid, all).All(link => link.Unsent == 0 && (TcpLinks.OtherEnd(link, all)?.Unread ?? 0) == 0);
     }
+
+    // Looking through all processes is for the moments in which there is no pid file.
+    private ProcessEntry? FindByFile() =>
+        AtomicFile.Read(PidFile, 64) is { } content && int.TryParse(System.Text.Encoding.ASCII.GetString(content), out var pid)
+        && ProcessTable.Arguments(pid).Any(argument => argument.Contains(folder.Path + "/", StringComparison.Ordinal))
+            ? ProcessTable.Get(pid) : null;
 
     private async Task QuitAsync(ProcessEntry process)
     {

@@ -73,15 +73,8 @@ internal sealed class UserspaceConnector(StateRoot root, ICommandRunner runner) 
     public async Task DisconnectAsync(string connectionId, bool force, CancellationToken cancel)
     {
         var folder = ConnectionFolder.Of(root, connectionId);
-        ConnectionState? state = null;
-        try
-        {
-            state = folder.Load();
-        }
-        catch (BlockStorageException) when (force)
-        {
-            // Everything of ours is found by the folder alone.
-        }
+        // Where the state is damaged everything of ours is still found by the folder alone.
+        var state = force ? folder.TryLoad() : folder.Load();
         if (state is not null && state.Connector != Name)
             return;
         var daemon = new StorageDaemon(folder);
@@ -155,18 +148,8 @@ internal sealed class UserspaceConnector(StateRoot root, ICommandRunner runner) 
         }).ToArray();
     }
 
-    private bool IsOurs(ConnectionFolder folder)
-    {
-        try
-        {
-            return folder.Load()?.Connector == Name;
-        }
-        catch (BlockStorageException)
-        {
-            // A damaged state is told by what is still there.
-            return true;
-        }
-    }
+    // A damaged state is told by what is still there.
+    private bool IsOurs(ConnectionFolder folder) => folder.TryLoad() is not { } state || state.Connector == Name;
 
     private (ConnectionFolder Folder, ConnectionState State, string Device) Require(string connectionId)
     {
