@@ -39,6 +39,8 @@ internal sealed record ChangeAccess(
 
     public override void Begin(ICatalogTransaction catalog, string operationId)
     {
+        if (!catalog.ListBy<GrantRecord>("target_id", Record.Id).Select(grant => grant.Id).ToHashSet(StringComparer.Ordinal).SetEquals(Old.Select(grant => grant.Id)))
+            throw new BlockStorageException(BlockErrors.Conflict, $"The access rights of {Record.Name} have been changed meanwhile.", Record.Name);
         foreach (var grant in Removed)
             catalog.Delete<GrantRecord>(grant.Id);
         foreach (var grant in Added)
@@ -68,6 +70,6 @@ internal sealed record ChangeAccess(
     private static async Task ApplyAsync(OperationContext context, TargetRecord target, IReadOnlyList<GrantRecord> grants, CancellationToken cancel)
     {
         var driver = await context.Node.TargetDriverAsync(target.Driver, cancel).ConfigureAwait(false);
-        await driver.SetAccessAsync(await context.ExportAsync(target, grants, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+        await driver.PublishAsync(await context.ExportAsync(target, grants, cancel).ConfigureAwait(false), context.Sink, cancel).ConfigureAwait(false);
     }
 }

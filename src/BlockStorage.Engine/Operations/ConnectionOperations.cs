@@ -17,6 +17,7 @@ internal sealed record Connect(
     ConnectionRecord Record, string What, string TargetId, string PoolId, string InitiatorIqn, TimeSpan Timeout) : Operation
 {
     private ConnectedDevice? _device;
+    private long _size = Record.Size;
 
     /// <summary>Secret we prove; never in the journal.</summary>
     [JsonIgnore]
@@ -77,7 +78,7 @@ internal sealed record Connect(
                     : "";
                 _device = await connector.ConnectAsync(
                     new ConnectionInfo(Record.Id, Record.Protocol, Record.Portal.Length > 0 ? Portal.Parse(Record.Portal) : null,
-                        Record.Iqn, Record.Lun ?? -1, InitiatorIqn, Chap, MutualChap, Record.Serial, Record.Size, Record.ReadOnly, path, Timeout),
+                        Record.Iqn, Record.Lun ?? -1, InitiatorIqn, Chap, MutualChap, Record.Serial, _size, Record.ReadOnly, path, Timeout),
                     context.Sink, cancel).ConfigureAwait(false);
             },
             async () => await (await ConnectorAsync(context, CancellationToken.None).ConfigureAwait(false))
@@ -88,10 +89,16 @@ internal sealed record Connect(
 
     public override void Begin(ICatalogTransaction catalog, string operationId)
     {
+        if (TargetId.Length > 0 && catalog.Get<TargetRecord>(TargetId) is { State: not BlockStates.Available } target)
+            throw new BlockStorageException(BlockErrors.InvalidState, $"{target.Name} is {target.State}.", target.Name);
         if (OfVolume)
         {
             var volume = catalog.Get<VolumeRecord>(Record.VolumeId);
             StateTable.Require(volume.Name, volume.State, BlockStates.Attaching);
+            if (Record.Protocol == "local")
+                Dependants.RequireNoWriterTarget(catalog, volume);
+            // It may have grown since the plan was made.
+            _size = volume.Size;
             catalog.Update(volume with { State = BlockStates.Attaching, OperationId = operationId });
         }
         else if (Record.SnapshotId.Length > 0)

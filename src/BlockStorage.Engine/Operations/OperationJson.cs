@@ -47,6 +47,7 @@ internal static class OperationJson
 [JsonSerializable(typeof(RestoreSnapshot))]
 [JsonSerializable(typeof(Publish))]
 [JsonSerializable(typeof(Unpublish))]
+[JsonSerializable(typeof(ServeTarget))]
 [JsonSerializable(typeof(ChangeAccess))]
 [JsonSerializable(typeof(Connect))]
 [JsonSerializable(typeof(Disconnect))]

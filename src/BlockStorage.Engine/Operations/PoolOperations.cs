@@ -68,7 +68,7 @@ internal sealed record UpdatePool(PoolRecord Old, PoolRecord New) : Operation
     ];
 
     public override void Begin(ICatalogTransaction catalog, string operationId) =>
-        catalog.Update(New with { Version = catalog.Get<PoolRecord>(Old.Id).Version });
+        catalog.Update(New with { Version = Old.Version });
 
     public override Task<Action<ICatalogTransaction>> CompleteAsync(OperationContext context) =>
         Task.FromResult<Action<ICatalogTransaction>>(_ => { });

@@ -74,6 +74,7 @@ internal sealed record ResizeVolume(VolumeRecord Volume, string PoolName, long N
         StateTable.Require(now.Name, now.State, BlockStates.Extending);
         if (now.Size != Volume.Size)
             throw new BlockStorageException(BlockErrors.Conflict, $"Volume '{now.Name}' has been resized to {ByteSize.Format(now.Size)} meanwhile.", now.Name);
+        Dependants.RequirePlanned(catalog, now, TargetId, ConnectionIds);
         var grow = NewSize - Volume.Size;
         PoolCapacity.Of(catalog.Get<PoolRecord>(Volume.PoolId), _status!, catalog).Require(grow, Thick ? grow : 0, PoolName);
         catalog.Update(now with { State = BlockStates.Extending, OperationId = operationId, Pending = Thick ? grow : 0 });
@@ -95,6 +96,9 @@ internal sealed record ResizeVolume(VolumeRecord Volume, string PoolName, long N
 
     public override async Task<Action<ICatalogTransaction>> FailAsync(OperationContext context, string error)
     {
+        // A kill may have fallen between holding writers and letting them go on.
+        foreach (var id in ConnectionIds)
+            await (await ConnectorAsync(context, id, CancellationToken.None).ConfigureAwait(false)).ResumeAsync(id, CancellationToken.None).ConfigureAwait(false);
         var size = await SizeAsync(context).ConfigureAwait(false);
         return catalog => Settle(catalog, size, error);
     }
@@ -116,6 +120,9 @@ internal sealed record ResizeVolume(VolumeRecord Volume, string PoolName, long N
     {
         var record = context.Get<TargetRecord>(TargetId);
         var driver = await context.Node.TargetDriverAsync(record.Driver, cancel).ConfigureAwait(false);
+        var export = await context.ExportAsync(record, cancel).ConfigureAwait(false);
+        // After a reboot or a kill of the service it is served here for the first time again.
+        await driver.PublishAsync(export, context.Sink, cancel).ConfigureAwait(false);
         var held = new List<(string Id, IConnector Connector)>();
         try
         {
@@ -125,7 +132,7 @@ internal sealed record ResizeVolume(VolumeRecord Volume, string PoolName, long N
                 held.Add((id, connector));
                 await connector.PauseAsync(id, cancel).ConfigureAwait(false);
             }
-            await driver.ResizeAsync(await context.ExportAsync(record, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+            await driver.ResizeAsync(export, cancel).ConfigureAwait(false);
         }
         finally
         {

@@ -92,20 +92,18 @@ internal sealed record UpdateSnapshot(SnapshotRecord Old, SnapshotRecord New) : 
             null, _ => Task.FromResult(false)),
     ];
 
-    public override void Begin(ICatalogTransaction catalog, string operationId) => Write(catalog, New);
+    public override void Begin(ICatalogTransaction catalog, string operationId) => catalog.Update(New with { Version = Old.Version });
 
     public override Task<Action<ICatalogTransaction>> CompleteAsync(OperationContext context) =>
         Task.FromResult<Action<ICatalogTransaction>>(_ => { });
 
     public override Task<Action<ICatalogTransaction>> FailAsync(OperationContext context, string error) =>
-        Task.FromResult<Action<ICatalogTransaction>>(catalog => Write(catalog, Old));
-
-    private void Write(ICatalogTransaction catalog, SnapshotRecord texts) => catalog.Update(catalog.Get<SnapshotRecord>(Old.Id) with
-    {
-        Description = texts.Description,
-        Tags = texts.Tags,
-        ExpiresAt = texts.ExpiresAt,
-    });
+        Task.FromResult<Action<ICatalogTransaction>>(catalog => catalog.Update(catalog.Get<SnapshotRecord>(Old.Id) with
+        {
+            Description = Old.Description,
+            Tags = Old.Tags,
+            ExpiresAt = Old.ExpiresAt,
+        }));
 }
 
 /// <summary>Removes a snapshot that has no target or connection.</summary>
@@ -200,7 +198,9 @@ internal sealed record RestoreSnapshot(SnapshotRecord Snapshot, VolumeRecord Vol
                 {
                     var target = context.Get<TargetRecord>(TargetId);
                     var targets = await context.Node.TargetDriverAsync(target.Driver, cancel).ConfigureAwait(false);
-                    await targets.ResizeAsync(await context.ExportAsync(target, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+                    var export = await context.ExportAsync(target, cancel).ConfigureAwait(false);
+                    await targets.PublishAsync(export, context.Sink, cancel).ConfigureAwait(false);
+                    await targets.ResizeAsync(export, cancel).ConfigureAwait(false);
                 }, null, _ => Task.FromResult(false)));
         }
         return steps;
@@ -208,6 +208,9 @@ internal sealed record RestoreSnapshot(SnapshotRecord Snapshot, VolumeRecord Vol
 
     public override async Task CheckAsync(OperationContext context, CancellationToken cancel)
     {
+        // Somebody may have removed either while we waited for the locks.
+        context.Get<VolumeRecord>(Volume.Id);
+        context.Get<SnapshotRecord>(Snapshot.Id);
         var driver = await context.OpenAsync(Volume.PoolId, cancel).ConfigureAwait(false);
         _cost = await driver.GetCopyCostAsync(Snapshot.Id, cancel).ConfigureAwait(false);
         _status = await driver.GetPoolAsync(cancel).ConfigureAwait(false);
@@ -229,6 +232,7 @@ internal sealed record RestoreSnapshot(SnapshotRecord Snapshot, VolumeRecord Vol
         StateTable.Require(now.Name, now.State, BlockStates.Reverting);
         if (catalog.Get<SnapshotRecord>(Snapshot.Id).State != BlockStates.Available)
             throw new BlockStorageException(BlockErrors.InvalidState, $"Snapshot '{Snapshot.Name}' is not available.", Snapshot.Name);
+        Dependants.RequirePlanned(catalog, now, TargetId, []);
         PoolCapacity.Of(catalog.Get<PoolRecord>(Volume.PoolId), _status!, catalog).Require(0, _cost, PoolName);
         catalog.Update(now with { State = BlockStates.Reverting, OperationId = operationId, Pending = _cost });
     }

@@ -150,7 +150,7 @@ internal sealed record Publish(TargetRecord Record, IReadOnlyList<GrantRecord> G
 }
 
 /// <summary>Stops publishing, or removes a target.</summary>
-internal sealed record Unpublish(TargetRecord Record, string What, IReadOnlyList<string> GrantIds, bool RemoveTarget, bool Force) : Operation
+internal sealed record Unpublish(TargetRecord Record, string What, bool RemoveTarget, bool Force) : Operation
 {
     public override string Action => RemoveTarget && Record.Lun is null ? "Remove target" : "Unpublish";
 
@@ -184,11 +184,12 @@ internal sealed record Unpublish(TargetRecord Record, string What, IReadOnlyList
                         await driver.RemoveLunAsync(Record.Name, lun, cancel).ConfigureAwait(false);
                 }, null, _ => Task.FromResult(false)),
         };
-        if (RemoveTarget && (GrantIds.Count > 0 || Record.MutualSecretId.Length > 0))
+        if (RemoveTarget)
         {
-            steps.Add(new Step("Forget its CHAP secrets", _ =>
+            steps.Add(new Step("Forget its access rights and CHAP secrets", _ =>
             {
-                foreach (var id in GrantIds.Append(Record.MutualSecretId).Where(id => id.Length > 0))
+                var target = context.Get<TargetRecord>(Record.Id);
+                foreach (var id in context.Catalog.Read(catalog => catalog.ListBy<GrantRecord>("target_id", Record.Id)).Select(grant => grant.Id).Append(target.MutualSecretId).Where(id => id.Length > 0))
                     context.Secrets.Delete(id);
                 return Task.CompletedTask;
             }, null, _ => Task.FromResult(false)));
@@ -224,9 +225,9 @@ internal sealed record Unpublish(TargetRecord Record, string What, IReadOnlyList
             catalog.Update(catalog.Get<TargetRecord>(Record.Id).Emptied());
             return;
         }
+        foreach (var grant in catalog.ListBy<GrantRecord>("target_id", Record.Id))
+            catalog.Delete<GrantRecord>(grant.Id);
         catalog.Delete<TargetRecord>(Record.Id);
-        foreach (var id in GrantIds)
-            catalog.Delete<GrantRecord>(id);
     });
 
     public override Task<Action<ICatalogTransaction>> FailAsync(OperationContext context, string error) =>

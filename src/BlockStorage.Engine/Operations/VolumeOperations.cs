@@ -69,7 +69,14 @@ internal sealed record CreateVolume(VolumeRecord Volume, string PoolName, Volume
         {
             var source = context.Get<VolumeRecord>(Source.Id);
             StateTable.RequireSteady(source.Name, source.State);
+            if (source.Size > Volume.Size)
+                throw new BlockStorageException(BlockErrors.Conflict, $"Volume '{source.Name}' has grown to {ByteSize.Format(source.Size)} meanwhile.", source.Name);
             await context.RequireQuietAsync(source, driver, cancel).ConfigureAwait(false);
+        }
+        if (Source is { Kind: BackendKind.Snapshot })
+        {
+            var source = context.Get<SnapshotRecord>(Source.Id);
+            StateTable.RequireSteady(source.Name, source.State);
         }
         if (Source is not null)
             _cost = Math.Max(_cost, await driver.GetCopyCostAsync(Source.Id, cancel).ConfigureAwait(false));
@@ -123,9 +130,9 @@ internal sealed record UpdateVolume(VolumeRecord Old, VolumeRecord New) : Operat
 
     public override void Begin(ICatalogTransaction catalog, string operationId)
     {
-        var now = catalog.Get<VolumeRecord>(Old.Id);
-        StateTable.RequireSteady(now.Name, now.State);
-        catalog.Update(now with { Name = New.Name, Description = New.Description, Tags = New.Tags, ReadOnly = New.ReadOnly });
+        StateTable.RequireSteady(Old.Name, catalog.Get<VolumeRecord>(Old.Id).State);
+        // Compare-and-swap with what the plan was made from: nobody's change is lost.
+        catalog.Update(New with { Version = Old.Version });
     }
 
     public override Task<Action<ICatalogTransaction>> CompleteAsync(OperationContext context) =>
@@ -205,6 +212,26 @@ internal static class Dependants
                 $"Volume '{volume.Name}' has {snapshots.Count} snapshots: {string.Join(", ", snapshots.Take(5).Select(s => s.Name))}{(snapshots.Count > 5 ? " ..." : "")}.",
                 volume.Name, $"Remove-BlockVolume -Name '{volume.Name}' -Cascade");
         }
+    }
+
+    /// <summary>Refuses while initiators could write to the volume.</summary>
+    public static void RequireNoWriterTarget(ICatalogReader catalog, VolumeRecord volume)
+    {
+        if (catalog.ListBy<TargetRecord>("volume_id", volume.Id).FirstOrDefault(t => t is { SnapshotId.Length: 0, ReadOnly: false }) is { } target)
+        {
+            throw new BlockStorageException(BlockErrors.VolumePublished,
+                $"Volume '{volume.Name}' is published by {target.Name}; two ways to write to it would damage it.", volume.Name,
+                $"Connect-BlockVolume -Volume '{volume.Name}' -Protocol iscsi");
+        }
+    }
+
+    /// <summary>Refuses when the volume has been published, unpublished, connected or disconnected since the plan was made.</summary>
+    public static void RequirePlanned(ICatalogReader catalog, VolumeRecord volume, string targetId, IReadOnlyList<string> connectionIds)
+    {
+        var target = catalog.ListBy<TargetRecord>("volume_id", volume.Id).FirstOrDefault(t => t.SnapshotId.Length == 0)?.Id ?? "";
+        var connections = catalog.ListBy<ConnectionRecord>("volume_id", volume.Id).Where(c => c.SnapshotId.Length == 0).Select(c => c.Id);
+        if (target != targetId || !connections.ToHashSet(StringComparer.Ordinal).SetEquals(connectionIds))
+            throw new BlockStorageException(BlockErrors.Conflict, $"Volume '{volume.Name}' has been published or connected otherwise meanwhile.", volume.Name);
     }
 
     /// <summary>Refuses while the snapshot is published or connected.</summary>

@@ -58,8 +58,10 @@ public sealed partial class BlockStorageService
             StateTable.Require(volume.Name, volume.State, BlockStates.Attaching);
         if (protocol == "iscsi" && target is null)
             throw new BlockStorageException(BlockErrors.InvalidState, $"'{what}' is not published.", what, $"Publish-IscsiTarget -Volume '{what}'");
-        if (protocol == "local" && target is { ReadOnly: false })
-            throw new BlockStorageException(BlockErrors.VolumePublished, $"'{what}' is published by {target.Name}; two ways to write to it would damage it.", what, $"Connect-BlockVolume -Volume '{what}' -Protocol iscsi");
+        if (protocol == "local" && snapshotId.Length == 0)
+            _catalog.Read(catalog => { Dependants.RequireNoWriterTarget(catalog, volume); return true; });
+        if (protocol == "iscsi" && target is { State: not BlockStates.Available })
+            throw new BlockStorageException(BlockErrors.InvalidState, $"{target.Name} is {target.State}.", target.Name);
 
         var connector = await _node.ConnectorAsync(null, protocol, cancel).ConfigureAwait(false);
         var size = snapshotId.Length > 0 ? Find<SnapshotRecord>(snapshotId).Size : volume.Size;
@@ -167,7 +169,10 @@ public sealed partial class BlockStorageService
                 $"Grant-IscsiTargetAccess -Target '{target.Name}' -Initiator '{initiator}'");
         if (ours.UserName.Length == 0)
             return null;
-        return _secrets.Load(ours.Id) ?? throw new BlockStorageException(BlockErrors.CredentialRequired,
+        var secret = _secrets.Load(ours.Id);
+        if (secret is null && _catalog.Read(catalog => catalog.Find<TargetRecord>(target.Id))?.Version != target.Version)
+            throw new BlockStorageException(BlockErrors.Conflict, $"{target.Name} has been changed meanwhile.", target.Name);
+        return secret ?? throw new BlockStorageException(BlockErrors.CredentialRequired,
             $"The secret of {ours.Initiator} for {target.Name} is lost.", target.Name,
             $"Grant-IscsiTargetAccess -Target '{target.Name}' -Initiator '{ours.Initiator}' -Credential (Get-Credential)");
     }

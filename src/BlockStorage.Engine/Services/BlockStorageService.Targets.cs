@@ -104,7 +104,7 @@ public sealed partial class BlockStorageService
 
         var published = snapshot is null ? view.TargetOfVolume(volume.Id) : view.TargetOfSnapshot(snapshot.Id);
         if (published is not null)
-            return AlreadyPublished(request, view, published, what, readOnly, cancel);
+            return await AlreadyPublishedAsync(request, view, published, what, cancel).ConfigureAwait(false);
 
         var empty = string.IsNullOrEmpty(request.TargetIqn) ? null : One<TargetRecord>(request.TargetIqn, BlockErrors.TargetNotFound, "target");
         if (empty is { Lun: not null })
@@ -196,8 +196,8 @@ public sealed partial class BlockStorageService
             .ToArray();
     }
 
-    private BlockPlan<IscsiTarget> AlreadyPublished(
-        PublishRequest request, View view, TargetRecord published, string what, bool readOnly, CancellationToken cancel)
+    private async Task<BlockPlan<IscsiTarget>> AlreadyPublishedAsync(
+        PublishRequest request, View view, TargetRecord published, string what, CancellationToken cancel)
     {
         var initiators = request.Initiator?.Select(CheckInitiator).ToHashSet(StringComparer.Ordinal);
         var differs = (!string.IsNullOrEmpty(request.TargetIqn) && !request.TargetIqn.Equals(published.Name, StringComparison.OrdinalIgnoreCase))
@@ -210,12 +210,14 @@ public sealed partial class BlockStorageService
                 $"'{what}' is published already by {published.Name}, but not as asked for.", what,
                 $"Unpublish-IscsiTarget -Target '{published.Name}', then publish again; or Grant-IscsiTargetAccess -Target '{published.Name}'");
         }
-        // The service may have died since: running the plan of an existing target makes it be served again.
-        return Nothing("Publish", $"{what} by {published.Name}{(readOnly ? ", read-only" : "")}", () => TargetAsync(published.Id, cancel));
+        var now = await TargetAsync(published.Id, cancel).ConfigureAwait(false);
+        return now.State == BlockStates.Online
+            ? Nothing("Publish", $"{what} by {published.Name}", () => Task.FromResult(now))
+            : Plan([new ServeTarget(published)], (_, stop) => TargetAsync(published.Id, stop));
     }
 
     private static Unpublish Unpublishing(View view, TargetRecord target, bool removeTarget, bool force) => new(
-        target, view.NameOf(target), removeTarget ? view.GrantsOf(target.Id).Select(grant => grant.Id).ToArray() : [], removeTarget, force);
+        target, view.NameOf(target), removeTarget, force);
 
     private IscsiTargetAccess AccessOf(TargetRecord target, GrantRecord grant) => new()
     {

@@ -10,6 +10,7 @@ internal sealed class TgtTargetDriver(StateRoot root, ICommandRunner runner) : I
 {
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PortalLimit = TimeSpan.FromSeconds(2);
+    private const int ListAttempts = 3;
     private readonly TgtDaemon _daemon = new(root, new DaemonLauncher(runner));
     private TgtUnits Units => new(_daemon);
     private TgtAccounts Accounts => new(_daemon);
@@ -29,9 +30,9 @@ internal sealed class TgtTargetDriver(StateRoot root, ICommandRunner runner) : I
     /// <inheritdoc/>
     public async Task<Portal> ChoosePortalAsync(string address, int port, CancellationToken cancel)
     {
-        if (_daemon.IsRunning && IPAddress.TryParse(address, out var ip))
+        if (IPAddress.TryParse(address, out var ip))
         {
-            var ours = (await PortalsAsync(cancel).ConfigureAwait(false))
+            var ours = (await ListAsync(cancel).ConfigureAwait(false)).Portals
                 .FirstOrDefault(portal => Same(portal.Address, ip) && (port == 0 || portal.Port == port));
             if (ours is not null)
                 return ours;
@@ -121,10 +122,19 @@ internal sealed class TgtTargetDriver(StateRoot root, ICommandRunner runner) : I
     /// <inheritdoc/>
     public async Task<TargetReport> ListAsync(CancellationToken cancel)
     {
-        if (!_daemon.IsRunning)
-            return new TargetReport(false, [], []);
-        var targets = await TargetsAsync(cancel).ConfigureAwait(false);
-        return new TargetReport(true, targets.Select(Describe).ToArray(), await PortalsAsync(cancel).ConfigureAwait(false));
+        for (var attempt = 1; _daemon.IsRunning; attempt++)
+        {
+            try
+            {
+                var targets = await TargetsAsync(cancel).ConfigureAwait(false);
+                return new TargetReport(true, targets.Select(Describe).ToArray(), await PortalsAsync(cancel).ConfigureAwait(false));
+            }
+            catch (BlockStorageException error) when (error.Error == BlockErrors.TargetUnavailable && attempt < ListAttempts)
+            {
+                // No lock is held here: another process may stop it after its last target, or start it, while we ask.
+            }
+        }
+        return new TargetReport(false, [], []);
     }
 
     /// <inheritdoc/>
