@@ -34,9 +34,6 @@ internal interface ITargetDriver
     /// <exception cref="BlockStorageException">TargetHasSessions.</exception>
     Task UnpublishAsync(string iqn, bool force, CancellationToken cancel);
 
-    /// <summary>Makes the access list of the target be as given (new secrets take effect at the next login).</summary>
-    Task SetAccessAsync(ExportSpec export, CancellationToken cancel);
-
     /// <summary>Shows a new size of the backing file. Callers hold writers of their own when ResizeInterrupts.</summary>
     Task ResizeAsync(ExportSpec export, CancellationToken cancel);
 

@@ -96,7 +96,7 @@ public abstract class TargetDriverSuite : IAsyncLifetime
         var export = await PublishAsync("a");
         await AssertRefusedAsync(BlockErrors.AccessDenied, Login(export, Chap) with { InitiatorIqn = Other });
 
-        await _driver.SetAccessAsync(export with { Grants = [new GrantSpec(Other, Chap)] }, default);
+        await _driver.PublishAsync(export with { Grants = [new GrantSpec(Other, Chap)] }, SilentSink.Instance, default);
         await IscsiDiscovery.ProveLoginAsync(Login(export, Chap) with { InitiatorIqn = Other }, default);
         await AssertRefusedAsync(BlockErrors.AccessDenied, Login(export, Chap));
     }
@@ -122,7 +122,7 @@ public abstract class TargetDriverSuite : IAsyncLifetime
     {
         var export = await PublishAsync("a");
         var changed = Chap with { Secret = "canary-sEcret-3" };
-        await _driver.SetAccessAsync(export with { Grants = [new GrantSpec(Host, changed)] }, default);
+        await _driver.PublishAsync(export with { Grants = [new GrantSpec(Host, changed)] }, SilentSink.Instance, default);
         await IscsiDiscovery.ProveLoginAsync(Login(export, changed), default);
         await AssertRefusedAsync(BlockErrors.ChapRejected, Login(export, Chap));
     }
@@ -135,7 +135,7 @@ public abstract class TargetDriverSuite : IAsyncLifetime
         foreach (var gone in users)
         {
             var left = users.Where(user => user != gone).ToArray();
-            await _driver.SetAccessAsync(export with { Grants = left.Select(user => new GrantSpec(Host, user)).ToArray() }, default);
+            await _driver.PublishAsync(export with { Grants = left.Select(user => new GrantSpec(Host, user)).ToArray() }, SilentSink.Instance, default);
             Assert.Equal(left.Select(user => user.UserName), Assert.Single((await _driver.ListAsync(default)).Targets).Users.Order());
             foreach (var user in left)
                 await IscsiDiscovery.ProveLoginAsync(Login(export, user), default);

@@ -99,16 +99,6 @@ internal sealed class TgtTargetDriver(StateRoot root, ICommandRunner runner) : I
     }
 
     /// <inheritdoc/>
-    public async Task SetAccessAsync(ExportSpec export, CancellationToken cancel)
-    {
-        TgtAccounts.Wanted(export);
-        using var held = _daemon.Lock(cancel);
-        var target = await RequireAsync(export.Iqn, cancel).ConfigureAwait(false);
-        var others = (await TargetsAsync(cancel).ConfigureAwait(false)).Where(each => each.Tid != target.Tid).ToArray();
-        await ApplyAccessAsync(target, export, others, cancel).ConfigureAwait(false);
-    }
-
-    /// <inheritdoc/>
     public async Task ResizeAsync(ExportSpec export, CancellationToken cancel)
     {
         using var held = _daemon.Lock(cancel);
