@@ -25,6 +25,12 @@ BeforeAll {
         & ([scriptblock]::Create($moved)) 2>&1
     }
 
+    # What an example wrote as an error; what a program says beside its output is none, its exit code is.
+    function Get-ExampleError ([object[]] $Output) {
+        $Output | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] -and $_.FullyQualifiedErrorId -notlike 'NativeCommandError*' } |
+            ForEach-Object { "$_ ($($_.FullyQualifiedErrorId))" }
+    }
+
     function Clear-Machine {
         Get-BlockConnection | Disconnect-BlockVolume -Force -Confirm:$false
         Get-IscsiTarget | Remove-IscsiTarget -Force -Confirm:$false
@@ -123,8 +129,7 @@ Describe 'Examples of <Name>' -ForEach $pages {
         Mock Get-Credential { $credential }
     }
     It 'run: <Title>' -ForEach $Examples {
-        $output = @(Invoke-Example $Code)
-        $output | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] } | ForEach-Object { "$_ $($_.ScriptStackTrace)" } | Should -BeNullOrEmpty
+        Get-ExampleError @(Invoke-Example $Code) | Should -BeNullOrEmpty
     }
 }
 
@@ -138,8 +143,7 @@ Describe 'README' {
         $blocks = [regex]::Matches($section, '(?s)```powershell\n(.*?)\n```') | ForEach-Object { $_.Groups[1].Value }
         $blocks.Count | Should -BeGreaterThan 4
         # One shell runs them all, because later ones build on the variables of earlier ones.
-        $output = @(Invoke-Example ($blocks -join "`n"))
-        $output | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] } | Should -BeNullOrEmpty
+        Get-ExampleError @(Invoke-Example ($blocks -join "`n")) | Should -BeNullOrEmpty
         Get-BlockVolume | Should -BeNullOrEmpty -Because 'the last block cleans up'
     }
 }
