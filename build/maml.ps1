@@ -11,7 +11,7 @@ function Get-MamlParagraph ([string] $Markdown) {
     }
 }
 
-function Set-MamlParagraph ([System.Xml.XmlElement] $Parent, [string[]] $Text) {
+function Write-MamlParagraph ([System.Xml.XmlElement] $Parent, [string[]] $Text) {
     $Parent.RemoveAll()
     foreach ($paragraph in $Text) {
         $element = $Parent.OwnerDocument.CreateElement('maml', 'para', $mamlSpace)
@@ -26,10 +26,10 @@ function Format-MamlExample ($Element, $Example) {
     $before = $Example.Remarks.Substring(0, $code.Index)
     $after = $Example.Remarks.Substring($code.Index + $code.Length)
     $Element.title = "-- $($Example.Title) --"
-    Set-MamlParagraph $Element['maml:introduction'] (Get-MamlParagraph $before)
+    Write-MamlParagraph $Element['maml:introduction'] (Get-MamlParagraph $before)
     $Element['dev:code'].InnerText = $code.Groups[1].Value
     # The empty one keeps a line free before the next example.
-    Set-MamlParagraph $Element['dev:remarks'] (@(Get-MamlParagraph $after) + '')
+    Write-MamlParagraph $Element['dev:remarks'] (@(Get-MamlParagraph $after) + '')
 }
 
 function Format-Maml ([xml] $Maml, $Helps) {
@@ -40,7 +40,7 @@ function Format-Maml ([xml] $Maml, $Helps) {
     foreach ($command in $Maml.SelectNodes('//command:command', $names)) {
         $help = $Helps | Where-Object Title -EQ $command.SelectSingleNode('command:details/command:name', $names).InnerText
         foreach ($description in $command.SelectNodes('.//maml:description[maml:para] | .//maml:alert', $names)) {
-            Set-MamlParagraph $description (Get-MamlParagraph $description.InnerText)
+            Write-MamlParagraph $description (Get-MamlParagraph $description.InnerText)
         }
         $examples = $command.SelectNodes('command:examples/command:example', $names)
         for ($index = 0; $index -lt $examples.Count; $index++) { Format-MamlExample $examples[$index] $help.Examples[$index] }

@@ -133,17 +133,26 @@ Describe 'Examples of <Name>' -ForEach $pages {
     }
 }
 
-Describe 'README' {
-    It 'has a first ten minutes that run as they are written' {
+Describe 'First ten minutes' {
+    BeforeEach {
         Clear-Machine
         Get-BlockPool | Remove-BlockPool -Confirm:$false
         Set-BlockStorageConfiguration -DefaultPool '' -Confirm:$false
         $null = New-Item -ItemType Directory -Force "$folder/mnt"
+    }
+    It 'of the README run as they are written' {
         $section = [regex]::Match((Get-Content -Raw "$root/README.md"), '(?s)\n## First ten minutes\n(.*?)\n## ').Groups[1].Value
         $blocks = [regex]::Matches($section, '(?s)```powershell\n(.*?)\n```') | ForEach-Object { $_.Groups[1].Value }
         $blocks.Count | Should -BeGreaterThan 4
         # One shell runs them all, because later ones build on the variables of earlier ones.
         Get-ExampleError @(Invoke-Example ($blocks -join "`n")) | Should -BeNullOrEmpty
-        Get-BlockVolume | Should -BeNullOrEmpty -Because 'the last block cleans up'
+        Get-BlockPool | Should -BeNullOrEmpty -Because 'the last block cleans up'
+    }
+    It 'of about_BlockStorage run as they are written' {
+        $section = [regex]::Match((Get-Content -Raw "$root/en-US/about_BlockStorage.help.txt"), '(?s)\nFIRST TEN MINUTES\n(.*?)\n\n    The pool ').Groups[1].Value
+        $lines = $section -split '\n' -match '^ {8}\S'
+        $lines.Count | Should -BeGreaterThan 8
+        Get-ExampleError @(Invoke-Example ($lines -join "`n")) | Should -BeNullOrEmpty
+        Get-BlockVolume | Should -BeNullOrEmpty -Because 'the last line cleans up'
     }
 }
