@@ -22,18 +22,33 @@ internal sealed record ChangeAccess(
 
     private IReadOnlyList<GrantRecord> Wanted => [.. Old.Where(grant => Removed.All(removed => removed.Id != grant.Id)), .. Added];
 
+    private IReadOnlyList<string> NewSecretIds =>
+        [.. Added.Where(grant => grant.UserName.Length > 0).Select(grant => grant.Id), .. MutualChanges && NewMutualSecretId.Length > 0 ? [NewMutualSecretId] : Array.Empty<string>()];
+
+    private IReadOnlyList<string> OldSecretIds =>
+        [.. Removed.Where(grant => grant.UserName.Length > 0).Select(grant => grant.Id), .. MutualChanges && Record.MutualSecretId.Length > 0 ? [Record.MutualSecretId] : Array.Empty<string>()];
+
+    // With no new secret there is nothing to lose by finishing; and once old secrets may be forgotten there is no way back.
+    public override bool RollsForward(int done) => NewSecretIds.Count == 0 || done > 1;
+
     public override IReadOnlyList<Step> Steps(OperationContext context)
     {
-        var ids = Added.Where(grant => grant.UserName.Length > 0).Select(grant => grant.Id)
-            .Concat(MutualChanges && NewMutualSecretId.Length > 0 ? [NewMutualSecretId] : [])
-            .ToArray();
         var steps = new List<Step>();
-        if (ids.Length > 0)
-            steps.Add(Secrets.Step(context, ids));
+        if (NewSecretIds.Count > 0)
+            steps.Add(Secrets.Step(context, NewSecretIds));
         steps.Add(new Step($"Let {(Wanted.Count == 0 ? "nobody" : string.Join(", ", Wanted.Select(grant => grant.Initiator == "*" ? "any initiator" : grant.Initiator)))} log in to {Record.Name}",
             cancel => ApplyAsync(context, Record with { MutualSecretId = NewMutualSecretId }, Wanted, cancel),
             () => ApplyAsync(context, Record, Old, CancellationToken.None),
             _ => Task.FromResult(false)));
+        if (OldSecretIds.Count > 0)
+        {
+            steps.Add(new Step($"Forget {OldSecretIds.Count} CHAP secret{(OldSecretIds.Count == 1 ? "" : "s")}", _ =>
+            {
+                foreach (var id in OldSecretIds)
+                    context.Secrets.Delete(id);
+                return Task.CompletedTask;
+            }, null, _ => Task.FromResult(!OldSecretIds.Any(context.Secrets.Has))));
+        }
         return steps;
     }
 
@@ -48,15 +63,9 @@ internal sealed record ChangeAccess(
         catalog.Update(catalog.Get<TargetRecord>(Record.Id) with { MutualSecretId = NewMutualSecretId, OperationId = operationId });
     }
 
-    public override Task<Action<ICatalogTransaction>> CompleteAsync(OperationContext context)
-    {
-        foreach (var grant in Removed)
-            context.Secrets.Delete(grant.Id);
-        if (MutualChanges && Record.MutualSecretId.Length > 0)
-            context.Secrets.Delete(Record.MutualSecretId);
-        return Task.FromResult<Action<ICatalogTransaction>>(
+    public override Task<Action<ICatalogTransaction>> CompleteAsync(OperationContext context) =>
+        Task.FromResult<Action<ICatalogTransaction>>(
             catalog => catalog.Update(catalog.Get<TargetRecord>(Record.Id) with { OperationId = "" }));
-    }
 
     public override Task<Action<ICatalogTransaction>> FailAsync(OperationContext context, string error) => Task.FromResult<Action<ICatalogTransaction>>(catalog =>
     {

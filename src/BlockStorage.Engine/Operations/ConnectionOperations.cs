@@ -155,7 +155,7 @@ internal sealed record Disconnect(ConnectionRecord Record, string What, bool For
 
     public override string VolumeName => What;
 
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     private bool OfVolume => Record.VolumeId.Length > 0 && Record.SnapshotId.Length == 0;
 

@@ -29,7 +29,8 @@ internal abstract record Operation
     public abstract IReadOnlyList<LockKey> Locks();
 
     /// <summary>True where recovery finishes it; false where recovery takes it back unless every step is done.</summary>
-    public virtual bool RollsForward => false;
+    /// <param name="done">Number of steps that are done.</param>
+    public virtual bool RollsForward(int done) => false;
 
     /// <summary>The steps in order.</summary>
     public abstract IReadOnlyList<Step> Steps(OperationContext context);

@@ -83,7 +83,7 @@ internal sealed class OperationRecovery(OperationContext context)
             {
                 await OperationRunner.UndoAsync(entry, steps, operation, context,
                     entry.Error.Length > 0 ? entry.Error : "The process ended in the middle of it; it was taken back.").ConfigureAwait(false);
-                (action.Action, action.State) = (operation.RollsForward ? "Set the record to what is there." : "Took it back.", "done");
+                (action.Action, action.State) = (operation.RollsForward(entry.Done) ? "Set the record to what is there." : "Took it back.", "done");
             }
         }
         catch (Exception error) when (error is not OperationCanceledException)
@@ -102,7 +102,7 @@ internal sealed class OperationRecovery(OperationContext context)
     private static async Task<bool> CanFinishAsync(
         OperationRecord entry, IReadOnlyList<Step> steps, Operation operation, CancellationToken cancel)
     {
-        if (operation.RollsForward)
+        if (operation.RollsForward(entry.Done))
             return true;
         for (var index = entry.Done; index < steps.Count; index++)
         {

@@ -76,7 +76,7 @@ internal sealed class OperationRunner(OperationContext context, TimeSpan lockTim
     public static async Task UndoAsync(
         OperationRecord entry, IReadOnlyList<Step> steps, Operation operation, OperationContext context, string error)
     {
-        if (!operation.RollsForward)
+        if (!operation.RollsForward(entry.Done))
         {
             for (var index = Math.Min(entry.Done, steps.Count - 1); index >= 0; index--)
             {

@@ -56,7 +56,7 @@ internal sealed record UpdatePool(PoolRecord Old, PoolRecord New) : Operation
 
     public override string Target => Old.Name == New.Name ? Old.Name : $"{Old.Name} to {New.Name}";
 
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     public override IReadOnlyList<LockKey> Locks() => [new(LockKind.Pool, Old.Id)];
 
@@ -84,7 +84,7 @@ internal sealed record RemovePool(PoolRecord Pool) : Operation
 
     public override string Target => $"{Pool.Name} at {Pool.Path}";
 
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     public override IReadOnlyList<LockKey> Locks() => [new(LockKind.Pool, Pool.Id)];
 

@@ -17,7 +17,7 @@ internal sealed record ResizeVolume(VolumeRecord Volume, string PoolName, long N
     public override string VolumeName => Volume.Name;
 
     // What has grown may be in use and is never made smaller again.
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     private bool Thick => Volume.Provisioning == "thick";
 

@@ -9,7 +9,7 @@ internal sealed record ServeTarget(TargetRecord Record) : Operation
 
     public override string Target => $"{Record.Name} at {string.Join(", ", Record.Portals)}";
 
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     public override IReadOnlyList<LockKey> Locks() => [new(LockKind.Target, Record.Id)];
 

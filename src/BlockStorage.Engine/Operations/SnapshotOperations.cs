@@ -80,7 +80,7 @@ internal sealed record UpdateSnapshot(SnapshotRecord Old, SnapshotRecord New) : 
 
     public override string Target => Old.Name;
 
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     public override IReadOnlyList<LockKey> Locks() => [LockKey.PoolShared(Old.PoolId), new(LockKind.Snapshot, Old.Id)];
 
@@ -115,7 +115,7 @@ internal sealed record RemoveSnapshot(SnapshotRecord Snapshot, string Volume, st
 
     public override string VolumeName => Volume;
 
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     public override IReadOnlyList<LockKey> Locks() => [LockKey.PoolShared(Snapshot.PoolId), new(LockKind.Snapshot, Snapshot.Id)];
 
@@ -165,7 +165,7 @@ internal sealed record RestoreSnapshot(SnapshotRecord Snapshot, VolumeRecord Vol
     public override string VolumeName => Volume.Name;
 
     // The swap is atomic and nothing can use the volume meanwhile, so finishing is always right.
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     public override IReadOnlyList<LockKey> Locks()
     {

@@ -158,7 +158,7 @@ internal sealed record Unpublish(TargetRecord Record, string What, bool RemoveTa
 
     public override string VolumeName => What;
 
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     public override IReadOnlyList<LockKey> Locks()
     {

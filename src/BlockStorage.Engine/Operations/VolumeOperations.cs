@@ -116,7 +116,7 @@ internal sealed record UpdateVolume(VolumeRecord Old, VolumeRecord New) : Operat
 
     public override string VolumeName => Old.Name;
 
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     public override IReadOnlyList<LockKey> Locks() => [LockKey.PoolShared(Old.PoolId), new(LockKind.Volume, Old.Id)];
 
@@ -157,7 +157,7 @@ internal sealed record RemoveVolume(VolumeRecord Volume, string PoolName) : Oper
 
     public override string VolumeName => Volume.Name;
 
-    public override bool RollsForward => true;
+    public override bool RollsForward(int done) => true;
 
     public override IReadOnlyList<LockKey> Locks() => [LockKey.PoolShared(Volume.PoolId), new(LockKind.Volume, Volume.Id)];
 

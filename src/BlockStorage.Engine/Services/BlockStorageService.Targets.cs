@@ -11,6 +11,7 @@ namespace BlockStorage.Engine;
 public sealed partial class BlockStorageService
 {
     private const string AnyInitiator = "*";
+    private const int PortAttempts = 5;
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<IscsiTarget>> GetTargetsAsync(TargetQuery query, CancellationToken cancel) => Guard(async () =>
@@ -68,7 +69,7 @@ public sealed partial class BlockStorageService
         if (request.MutualChap is { } proof)
             secrets.Add(mutual, CheckChap(proof));
         var grants = Grants(id, request.Initiator, request.Chap, request.NoChap, secrets);
-        return Plan([new Publish(target, grants, "", "", Exists: false) { Secrets = secrets }], (_, stop) => TargetAsync(target.Id, stop));
+        return PlanPublish(new Publish(target, grants, "", "", Exists: false) { Secrets = secrets }, driver);
     });
 
     /// <inheritdoc/>
@@ -136,9 +137,7 @@ public sealed partial class BlockStorageService
         }) with
         { VolumeId = volume.Id, SnapshotId = snapshot?.Id ?? "", Lun = lun, ReadOnly = readOnly, Serial = ContextExtensions.ToSerial(sourceId) };
         var grants = empty is not null ? view.GrantsOf(empty.Id) : Grants(target.Id, request.Initiator, request.Credential, request.NoChap, secrets);
-        return Plan(
-            [new Publish(target, empty is null ? grants : [], what, volume.PoolId, Exists: empty is not null) { Secrets = secrets }],
-            (_, stop) => TargetAsync(target.Id, stop));
+        return PlanPublish(new Publish(target, empty is null ? grants : [], what, volume.PoolId, Exists: empty is not null) { Secrets = secrets }, driver);
     });
 
     /// <inheritdoc/>
@@ -214,6 +213,35 @@ public sealed partial class BlockStorageService
         return now.State == BlockStates.Online
             ? Nothing("Publish", $"{what} by {published.Name}", () => Task.FromResult(now))
             : Plan([new ServeTarget(published)], (_, stop) => TargetAsync(published.Id, stop));
+    }
+
+    // A port that we chose ourselves may be taken by somebody else before we listen on it: then we choose again.
+    private BlockPlan<IscsiTarget> PlanPublish(Publish first, ITargetDriver driver)
+    {
+        var plan = Plan([first], (_, stop) => TargetAsync(first.Record.Id, stop));
+        return new BlockPlan<IscsiTarget>
+        {
+            Action = plan.Action,
+            Target = plan.Target,
+            Steps = plan.Steps,
+            RunAsync = async (sink, cancel) =>
+            {
+                for (var attempt = 1; ; attempt++)
+                {
+                    try
+                    {
+                        return await plan.RunAsync(sink, cancel).ConfigureAwait(false);
+                    }
+                    catch (BlockStorageException error) when (error.Error == BlockErrors.PortalUnreachable
+                        && attempt < PortAttempts && !first.Exists && ReadSettings().PortalPort == 0)
+                    {
+                        var portal = await PortalAsync(driver, ReadSettings(), cancel).ConfigureAwait(false);
+                        sink.Verbose($"{error.Message} Trying {portal}.");
+                        plan = Plan([first with { Record = first.Record with { Portals = [portal.ToString()] } }], (_, stop) => TargetAsync(first.Record.Id, stop));
+                    }
+                }
+            },
+        };
     }
 
     private static Unpublish Unpublishing(View view, TargetRecord target, bool removeTarget, bool force) => new(
