@@ -67,10 +67,13 @@ function Assert-BlockError ($Record, [string] $Id, [string] $Category) {
 # Bytes of a file or device, as a hash.
 function Get-ByteHash ([string] $Path) { (sha256sum $Path).Split(' ')[0] }
 
-# Everything a state root holds, as one hash; a database's shared memory changes by reading.
-function Get-TreeHash ([string] $Folder) {
-    $lines = Get-ChildItem -Recurse -Force -File $Folder | Where-Object Name -NotLike '*-shm' | Sort-Object FullName |
-        ForEach-Object { "$($_.FullName) $($_.Length) $(Get-ByteHash $_.FullName)" }
-    $folders = Get-ChildItem -Recurse -Force -Directory $Folder | Sort-Object FullName | ForEach-Object FullName
-    ($lines + $folders) -join "`n"
+# Everything a state root holds, as one text: small files by their bytes, large ones by size, space and time. A database's shared
+# memory changes by reading, and the image under a mounted file system by itself; what the image holds is seen through the mount.
+function Get-TreeState ([string] $Folder) {
+    foreach ($item in Get-ChildItem -Recurse -Force $Folder | Where-Object { $_.Name -notlike '*-shm' -and $_.Name -notlike '*.img' } | Sort-Object FullName) {
+        $content = if ($item.UnixMode[0] -ne '-') { '' }
+            elseif ($item.Length -lt 1MB) { Get-ByteHash $item.FullName }
+            else { "$(stat -c %b $item.FullName) $($item.LastWriteTimeUtc.Ticks)" }
+        "$($item.UnixMode) $($item.FullName) $($item.UnixMode[0] -eq 'd' ? '' : $item.Length) $content"
+    }
 }

@@ -77,8 +77,9 @@ Describe 'Targets' {
         foreach ($line in [System.IO.Directory]::GetDirectories('/proc')) { try { $text += [System.IO.File]::ReadAllText("$line/cmdline") } catch { continue } }
         $text | Should -Match 'alice'
         $text | Should -Not -Match $canary
-        $holders = @(Get-ChildItem -Recurse -File $folder | Where-Object { $_.Length -lt 1MB -and [System.IO.File]::ReadAllText($_.FullName).Contains($canary) })
-        foreach ($file in $holders) { $file.UnixFileMode | Should -Be 'UserRead, UserWrite' }
+        $holders = @(Get-ChildItem -Recurse -File $folder | Where-Object { $_.UnixMode[0] -eq '-' -and $_.Length -lt 1MB -and [System.IO.File]::ReadAllText($_.FullName).Contains($canary) })
+        $holders | Should -Not -BeNullOrEmpty
+        foreach ($file in $holders) { $file.UnixMode | Should -Be '-rw-------' -Because $file.FullName }
     }
 }
 

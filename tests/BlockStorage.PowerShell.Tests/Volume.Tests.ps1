@@ -212,6 +212,7 @@ Describe 'Remove-BlockVolume' {
         Remove-BlockVolume db1 -Confirm:$false | Should -BeNullOrEmpty
         Test-Path $volume.Path | Should -BeFalse
         Get-BlockVolume | Should -BeNullOrEmpty
+        Get-ErrorOf { $volume | Remove-BlockVolume -Confirm:$false } | Should -BeNullOrEmpty -Because 'there is nothing left to do for an object'
     }
     It 'errs for a literal that is not there and is silent for a wildcard' {
         Assert-BlockError (Get-ErrorOf { Remove-BlockVolume nope -Confirm:$false }) VolumeNotFound ObjectNotFound

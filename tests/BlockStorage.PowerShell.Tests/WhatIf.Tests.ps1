@@ -49,7 +49,7 @@ BeforeAll {
     $null = Connect-BlockVolume db1
     function Get-State {
         # Everything that a change could leave: files with their bytes, processes, mounts, loop devices.
-        (Get-TreeHash $folder) + "`n" + ((Get-Leftover $folder) -join "`n")
+        (@(Get-TreeState $folder) + @(Get-Leftover $folder)) -join "`n"
     }
 }
 AfterAll { Exit-TestHome $folder }

@@ -93,6 +93,8 @@ public sealed partial class BlockStorageService
     /// <inheritdoc/>
     public Task<BlockPlan<bool>> DisconnectAsync(string connectionId, bool force, CancellationToken cancel) => Guard(() =>
     {
+        if (IsGone<ConnectionRecord>(connectionId))
+            return Task.FromResult(Gone("Disconnect", connectionId));
         var view = _catalog.Read(View.Read);
         var connection = Find<ConnectionRecord>(connectionId);
         return Task.FromResult(Plan([new Disconnect(connection, view.NameOf(connection), force)], (_, _) => Task.FromResult(true)));

@@ -72,7 +72,9 @@ public sealed partial class BlockStorageService
 
     /// <inheritdoc/>
     public Task<BlockPlan<bool>> RemovePoolAsync(string id, CancellationToken cancel) => Guard(() =>
-        Task.FromResult(Plan([new RemovePool(Find<PoolRecord>(id))], (_, _) => Task.FromResult(true))));
+        Task.FromResult(IsGone<PoolRecord>(id)
+            ? Gone("Remove pool", id)
+            : Plan([new RemovePool(Find<PoolRecord>(id))], (_, _) => Task.FromResult(true))));
 
     /// <inheritdoc/>
     public Task<BlockSizeRange> GetPoolSizesAsync(string poolId, CancellationToken cancel) => Guard(async () =>

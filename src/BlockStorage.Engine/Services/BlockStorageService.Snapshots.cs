@@ -76,6 +76,8 @@ public sealed partial class BlockStorageService
     /// <inheritdoc/>
     public Task<BlockPlan<bool>> RemoveSnapshotAsync(string id, bool force, CancellationToken cancel) => Guard(() =>
     {
+        if (IsGone<SnapshotRecord>(id))
+            return Task.FromResult(Gone("Remove snapshot", id));
         var view = _catalog.Read(View.Read);
         var snapshot = Find<SnapshotRecord>(id);
         var operations = new List<Operation>();

@@ -89,8 +89,9 @@ public sealed partial class BlockStorageService
 
     /// <inheritdoc/>
     public Task<BlockPlan<bool>> RemoveTargetAsync(string id, bool force, CancellationToken cancel) => Guard(() =>
-        Task.FromResult(Plan(
-            [Unpublishing(_catalog.Read(View.Read), Find<TargetRecord>(id), removeTarget: true, force)], (_, _) => Task.FromResult(true))));
+        Task.FromResult(IsGone<TargetRecord>(id)
+            ? Gone("Remove target", id)
+            : Plan([Unpublishing(_catalog.Read(View.Read), Find<TargetRecord>(id), removeTarget: true, force)], (_, _) => Task.FromResult(true))));
 
     /// <inheritdoc/>
     public Task<BlockPlan<IscsiTarget>> PublishAsync(PublishRequest request, CancellationToken cancel) => Guard(async () =>
@@ -143,6 +144,8 @@ public sealed partial class BlockStorageService
     /// <inheritdoc/>
     public Task<BlockPlan<bool>> UnpublishAsync(string targetId, bool force, CancellationToken cancel) => Guard(() =>
     {
+        if (IsGone<TargetRecord>(targetId))
+            return Task.FromResult(Gone("Unpublish", targetId));
         var view = _catalog.Read(View.Read);
         var target = Find<TargetRecord>(targetId);
         if (target.Lun is null)

@@ -136,6 +136,8 @@ public sealed partial class BlockStorageService
     /// <inheritdoc/>
     public Task<BlockPlan<bool>> RemoveVolumeAsync(string id, bool cascade, bool force, CancellationToken cancel) => Guard(() =>
     {
+        if (IsGone<VolumeRecord>(id))
+            return Task.FromResult(Gone("Remove volume", id));
         var view = _catalog.Read(View.Read);
         var volume = Find<VolumeRecord>(id);
         var pool = view.PoolName(volume.PoolId);

@@ -110,5 +110,10 @@ public sealed partial class BlockStorageService : IBlockStorageService
         }
     }
 
+    private bool IsGone<T>(string id) where T : CatalogRecord => _catalog.Read(catalog => catalog.Find<T>(id)) is null;
+
+    /// <summary>A plan for taking away what is not there any more.</summary>
+    private static BlockPlan<bool> Gone(string action, string id) => Nothing(action, id, () => Task.FromResult(true));
+
     private T Find<T>(string id) where T : CatalogRecord => _catalog.Read(catalog => catalog.Get<T>(id));
 }
