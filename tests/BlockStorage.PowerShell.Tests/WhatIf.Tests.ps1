@@ -13,7 +13,7 @@ BeforeDiscovery {
         'Rename-BlockVolume db1 db9'
         'Resize-BlockVolume free 8MB'
         'Resize-BlockVolume free 8MB -AsJob'
-        'Remove-BlockVolume free'
+        'Remove-BlockVolume free -Cascade'
         'Remove-BlockVolume db1 -Cascade -Force'
         'Copy-BlockVolume free copy'
         'New-BlockSnapshot db1 sx'
@@ -78,14 +78,14 @@ Describe 'The list above' {
     }
     It 'is obeyed through $WhatIfPreference too' {
         $before = Get-State
-        & { $WhatIfPreference = $true; Remove-BlockVolume free -Confirm:$false }
+        & { $WhatIfPreference = $true; Remove-BlockVolume free -Cascade -Confirm:$false }
         Get-State | Should -Be $before
     }
 }
 
 Describe 'Confirmation' {
     It 'makes a cmdlet of high impact refuse where nobody can be asked, unless told' {
-        $lines = Invoke-Shell 'Remove-BlockVolume free; (Get-BlockVolume free).Name'
+        $lines = Invoke-Shell 'Remove-BlockVolume free -Cascade; (Get-BlockVolume free).Name'
         $lines[-1] | Should -Be 'free'
     }
     It 'is never asked for with -Confirm:$false' {
