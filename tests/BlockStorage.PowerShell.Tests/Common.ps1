@@ -17,9 +17,10 @@ function Get-Leftover ([string] $Folder) {
         if ($line -match [regex]::Escape($Folder) -and (Split-Path -Leaf $process) -ne $PID) { "process $(Split-Path -Leaf $process): $line" }
     }
     Get-Content /proc/mounts | Where-Object { $_ -match [regex]::Escape("$Folder/") } | ForEach-Object { "mount $_" }
-    foreach ($file in Get-ChildItem /sys/block/loop*/loop/backing_file -ErrorAction Ignore) {
-        $backing = Get-Content $file -ErrorAction Ignore
-        if ($backing -like "$Folder/*") { "loop $file $backing" }
+    # Devices of others come and go meanwhile.
+    foreach ($device in [System.IO.Directory]::GetDirectories('/sys/block', 'loop*') | Sort-Object) {
+        try { $backing = [System.IO.File]::ReadAllText("$device/loop/backing_file").Trim() } catch { continue }
+        if ($backing -like "$Folder/*") { "loop $device $backing" }
     }
 }
 
