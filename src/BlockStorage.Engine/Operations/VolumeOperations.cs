@@ -205,6 +205,12 @@ internal static class Dependants
             throw new BlockStorageException(BlockErrors.VolumePublished,
                 $"Volume '{volume.Name}' is published by {targets[0].Name}.", volume.Name, $"Unpublish-IscsiTarget -Volume '{volume.Name}'");
         }
+        RequireNoSnapshot(catalog, volume);
+    }
+
+    /// <summary>Refuses while the volume has snapshots.</summary>
+    public static void RequireNoSnapshot(ICatalogReader catalog, VolumeRecord volume)
+    {
         var snapshots = catalog.ListBy<SnapshotRecord>("volume_id", volume.Id);
         if (snapshots.Count > 0)
         {

@@ -67,7 +67,7 @@ public sealed partial class BlockStorageService
         };
         var secrets = new NewSecrets();
         if (request.MutualChap is { } proof)
-            secrets.Add(mutual, CheckChap(proof));
+            secrets.Add(mutual, CheckMutual(proof, request.Chap));
         var grants = Grants(id, request.Initiator, request.Chap, request.NoChap, secrets);
         return PlanPublish(new Publish(target, grants, "", "", Exists: false) { Secrets = secrets }, driver);
     });
@@ -81,7 +81,7 @@ public sealed partial class BlockStorageService
         var added = request.Chap is null ? [] : Grants(id, old.Select(grant => grant.Initiator).ToArray(), request.Chap, false, secrets);
         var mutual = request.ClearMutualChap ? "" : request.MutualChap is null ? target.MutualSecretId : Guid.NewGuid().ToString();
         if (request.MutualChap is { } proof)
-            secrets.Add(mutual, CheckChap(proof));
+            secrets.Add(mutual, CheckMutual(proof, request.Chap));
         return Task.FromResult(Plan(
             [new ChangeAccess(target, old, added, request.Chap is null ? [] : old, mutual, "Set credentials") { Secrets = secrets }],
             (_, stop) => TargetAsync(id, stop)));
@@ -306,6 +306,10 @@ public sealed partial class BlockStorageService
         };
         return wrong is null ? credential : throw new BlockStorageException(BlockErrors.InvalidCredential, wrong, credential.UserName);
     }
+
+    // RFC 7143 (9.2.1): the same secret must not be used in both directions.
+    private static ChapCredential CheckMutual(ChapCredential proof, ChapCredential? chap) => proof.Secret != chap?.Secret ? CheckChap(proof)
+        : throw new BlockStorageException(BlockErrors.InvalidCredential, "The target must not prove the same secret as the initiator.", proof.UserName);
 
     private async Task<Portal> PortalAsync(ITargetDriver driver, Settings settings, CancellationToken cancel)
     {

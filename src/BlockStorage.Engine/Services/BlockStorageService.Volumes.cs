@@ -155,8 +155,8 @@ public sealed partial class BlockStorageService
         // Told now rather than halfway: a later step could not take back an earlier one.
         if (!force)
             RequireUnused(view, volume, cascade ? snapshots : []);
-        if (!cascade && snapshots.Length > 0)
-            _catalog.Read(catalog => { Dependants.RequireNone(catalog, volume); return true; });
+        if (!cascade)
+            _catalog.Read(catalog => { Dependants.RequireNoSnapshot(catalog, volume); return true; });
         operations.Add(new RemoveVolume(volume, pool));
         return Task.FromResult(Plan(operations, (_, _) => Task.FromResult(true)));
     });
