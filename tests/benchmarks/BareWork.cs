@@ -11,9 +11,9 @@ namespace BlockStorage.Benchmarks;
 internal sealed class BareWork(Sandbox sandbox)
 {
     private static readonly CancellationToken Stop = CancellationToken.None;
-    private readonly LocalNode _node = new(sandbox.Root);
-    private readonly IVolumeDriver _pool = new LocalNode(sandbox.Root).Pool(
-        new LocalNode(sandbox.Root).VolumeDrivers[0].Identify(Path.Combine(sandbox.Root.Home, "pool"))!);
+    private readonly LocalNode _node = sandbox.Node;
+    private readonly IVolumeDriver _pool = sandbox.Node.Pool(
+        sandbox.Node.VolumeDrivers[0].Identify(Path.Combine(sandbox.Root.Home, "pool"))!);
 
     private ExportSpec? _export;
 

@@ -14,10 +14,13 @@ internal sealed class Sandbox : IAsyncDisposable
     private Sandbox(string home)
     {
         Root = new StateRoot(home);
-        Service = new BlockStorageService(Root, new LocalNode(Root));
+        Node = new LocalNode(Root);
+        Service = new BlockStorageService(Root, Node);
     }
 
     public StateRoot Root { get; }
+
+    public LocalNode Node { get; }
 
     public BlockStorageService Service { get; }
 

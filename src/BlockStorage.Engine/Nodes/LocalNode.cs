@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using BlockStorage.Engine.Connectors;
 using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Targets;
@@ -10,6 +11,9 @@ namespace BlockStorage.Engine.Nodes;
 /// <summary>This machine, in process.</summary>
 internal sealed class LocalNode : INode
 {
+    // Probing starts tools; what worked once is used until it fails by itself, with its own clear error.
+    private readonly ConcurrentDictionary<string, object> _usable = new(StringComparer.Ordinal);
+
     /// <summary>All drivers that exist.</summary>
     public LocalNode(StateRoot root)
         : this(DriverRegistry.VolumeDrivers(), DriverRegistry.TargetDrivers(root), DriverRegistry.Connectors(root))
@@ -55,14 +59,19 @@ internal sealed class LocalNode : INode
         Portal portal, string initiator, ChapCredential? chap, TimeSpan timeout, CancellationToken cancel) =>
         IscsiDiscovery.DiscoverAsync(portal, initiator, chap, timeout, cancel);
 
-    private static async Task<T> FirstUsableAsync<T>(IEnumerable<T> drivers, Func<T, Task<DriverProbe>> probe, string what)
+    private async Task<T> FirstUsableAsync<T>(IEnumerable<T> drivers, Func<T, Task<DriverProbe>> probe, string what) where T : notnull
     {
+        if (_usable.TryGetValue(what, out var known))
+            return (T)known;
         DriverProbe? last = null;
         foreach (var driver in drivers)
         {
             last = await probe(driver).ConfigureAwait(false);
             if (last.Usable)
+            {
+                _usable[what] = driver;
                 return driver;
+            }
         }
         var error = Environment.IsPrivilegedProcess ? BlockErrors.ToolMissing : BlockErrors.PrivilegeRequired;
         throw new BlockStorageException(error, $"No {what} can be used on this machine: {last?.Reason ?? "there is none"}", what, last?.Fix);
