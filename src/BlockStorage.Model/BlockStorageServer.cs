@@ -58,7 +58,7 @@ public sealed class BlockStorageConfiguration : BlockObject
 {
     /// <summary>Address that the target listens on. Default 127.0.0.1: nobody outside this machine can log in.</summary>
     public string PortalAddress { get; set; } = "";
-    /// <summary>TCP port of the portal; 0 until the first target is published, then the first free one from 3260.</summary>
+    /// <summary>TCP port of the portal of new targets; 0 for that of the targets that exist, else the first free one from 3260.</summary>
     public int PortalPort { get; set; }
     /// <summary>Start of generated IQNs (RFC 3720 type iqn.): date of the domain and reversed domain.</summary>
     public string IqnPrefix { get; set; } = "";
