@@ -5,5 +5,6 @@ return args switch
 {
     ["crash", var home, var verb, var name, var point] => await CrashHost.RunAsync(home, verb, name, int.Parse(point, null)),
     ["load", var home, var seed, var count] => await LoadHost.RunAsync(home, int.Parse(seed, null), int.Parse(count, null)),
+    ["hold", var path, var mode] => LockHost.Run(path, mode == "shared"),
     _ => 64,
 };

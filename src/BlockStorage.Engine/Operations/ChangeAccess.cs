@@ -56,11 +56,14 @@ internal sealed record ChangeAccess(
     {
         if (!catalog.ListBy<GrantRecord>("target_id", Record.Id).Select(grant => grant.Id).ToHashSet(StringComparer.Ordinal).SetEquals(Old.Select(grant => grant.Id)))
             throw new BlockStorageException(BlockErrors.Conflict, $"The access rights of {Record.Name} have been changed meanwhile.", Record.Name);
+        var target = catalog.Get<TargetRecord>(Record.Id);
+        if (target.MutualSecretId != Record.MutualSecretId)
+            throw new BlockStorageException(BlockErrors.Conflict, $"The secret of {Record.Name} has been changed meanwhile.", Record.Name);
         foreach (var grant in Removed)
             catalog.Delete<GrantRecord>(grant.Id);
         foreach (var grant in Added)
             catalog.Insert(grant);
-        catalog.Update(catalog.Get<TargetRecord>(Record.Id) with { MutualSecretId = NewMutualSecretId, OperationId = operationId });
+        catalog.Update(target with { MutualSecretId = NewMutualSecretId, OperationId = operationId });
     }
 
     public override Task<Action<ICatalogTransaction>> CompleteAsync(OperationContext context) =>

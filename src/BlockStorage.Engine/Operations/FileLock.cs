@@ -11,6 +11,8 @@ internal sealed class FileLock : IDisposable
     /// <summary>How a holder begins to tell who it is.</summary>
     public const string ProcessWord = "process";
 
+    private const int LongestHolder = 4096;
+
     private readonly string _path;
     private readonly SafeFileHandle _handle;
     private readonly bool _shared;
@@ -40,11 +42,7 @@ internal sealed class FileLock : IDisposable
                 handle.Dispose();
                 continue;
             }
-            if (holder.Length > 0)
-            {
-                RandomAccess.SetLength(handle, 0);
-                RandomAccess.Write(handle, Encoding.UTF8.GetBytes(holder), 0);
-            }
+            NoteHolder(handle, holder);
             return new FileLock(path, handle, shared);
         }
     }
@@ -83,16 +81,33 @@ internal sealed class FileLock : IDisposable
     public static int? HolderProcess(string path) =>
         Holder(path).Split(' ') is [ProcessWord, var number, ..] && int.TryParse(number, out var pid) ? pid : null;
 
+    private static void NoteHolder(SafeFileHandle handle, string holder)
+    {
+        if (holder.Length == 0)
+            return;
+        try
+        {
+            RandomAccess.SetLength(handle, 0);
+            RandomAccess.Write(handle, Encoding.UTF8.GetBytes(holder), 0);
+        }
+        catch (IOException)
+        {
+            // On a full file system the lock works as well without a name in it.
+        }
+    }
+
     private static string Holder(string path)
     {
         try
         {
-            var text = File.ReadAllText(path).Trim();
-            return text.Length > 0 ? text : "another process";
+            // Not by the streams of .NET: opening one asks for a lock itself, and is refused.
+            if (AtomicFile.Read(path, LongestHolder) is { Length: > 0 } text)
+                return Encoding.UTF8.GetString(text).Trim();
         }
-        catch (IOException)
+        catch (BlockStorageException)
         {
-            return "another process";
+            // Given back between looking and opening.
         }
+        return "another process";
     }
 }

@@ -28,6 +28,19 @@ internal static class OperationJson
         throw Unknown(entry, null);
     }
 
+    /// <summary>The operation of a journal entry, or null where this version cannot read it.</summary>
+    public static Operation? TryRead(OperationRecord entry)
+    {
+        try
+        {
+            return Read(entry);
+        }
+        catch (BlockStorageException)
+        {
+            return null;
+        }
+    }
+
     private static BlockStorageException Unknown(OperationRecord entry, Exception? cause) => new(BlockErrors.CatalogDamaged,
         $"Operation {entry.Id} ({entry.Kind}) in the journal cannot be read by this version.", entry.Id, cause: cause);
 }

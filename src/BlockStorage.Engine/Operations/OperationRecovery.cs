@@ -21,7 +21,11 @@ internal sealed class OperationRecovery(OperationContext context)
         var actions = new List<BlockRepairAction>();
         foreach (var entry in Open())
         {
-            var operation = OperationJson.Read(entry);
+            if (OperationJson.TryRead(entry) is not { } operation)
+            {
+                actions.Add(Unreadable(entry));
+                continue;
+            }
             using var locks = ResourceLocks.TryAcquire(context.Root, operation.Locks(), $"recovery of {operation.Action} {operation.Target}");
             if (locks is not null && StillOpen(entry.Id) is { } open)
                 actions.Add(await SettleOneAsync(open, operation, cancel).ConfigureAwait(false));
@@ -34,7 +38,8 @@ internal sealed class OperationRecovery(OperationContext context)
     {
         foreach (var entry in Open())
         {
-            var operation = OperationJson.Read(entry);
+            if (OperationJson.TryRead(entry) is not { } operation)
+                continue;
             var needed = operation.Locks();
             if (!needed.Any(key => !key.Shared && IsHeld(held, key)))
                 continue;
@@ -51,6 +56,25 @@ internal sealed class OperationRecovery(OperationContext context)
         if (write.Find<OperationRecord>(id) is { EndedAt: null } now)
             write.Update(now with { State = BlockStates.Interrupted, Error = error });
     });
+
+    /// <summary>Closes an entry that no version here can finish or take back.</summary>
+    public static void Abandon(ICatalog catalog, string id) => catalog.Write(write =>
+    {
+        if (write.Find<OperationRecord>(id) is { EndedAt: null } now)
+            write.Update(now with { State = BlockStates.Failed, Error = "No version that is installed here could read it.", EndedAt = DateTime.UtcNow });
+    });
+
+    private BlockRepairAction Unreadable(OperationRecord entry) => new()
+    {
+        Id = entry.Id,
+        Name = $"{entry.Kind} {entry.Target}",
+        Kind = "Operation",
+        Server = context.Node.Name,
+        Problem = "This version of BlockStorage cannot read it.",
+        Action = "Finish it or take it back.",
+        State = "failed",
+        Error = "Use the version that began it, or close it with Repair-BlockStorage.",
+    };
 
     private static bool IsHeld(IReadOnlyList<LockKey> held, LockKey key) =>
         held.Any(ours => ours.Kind == key.Kind && ours.Id == key.Id);

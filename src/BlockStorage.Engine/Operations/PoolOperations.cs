@@ -67,14 +67,22 @@ internal sealed record UpdatePool(PoolRecord Old, PoolRecord New) : Operation
             null, _ => Task.FromResult(false)),
     ];
 
-    public override void Begin(ICatalogTransaction catalog, string operationId) =>
-        catalog.Update(New with { Version = Old.Version });
+    public override void Begin(ICatalogTransaction catalog, string operationId) => Write(catalog, Old, New with { Version = Old.Version });
 
     public override Task<Action<ICatalogTransaction>> CompleteAsync(OperationContext context) =>
         Task.FromResult<Action<ICatalogTransaction>>(_ => { });
 
     public override Task<Action<ICatalogTransaction>> FailAsync(OperationContext context, string error) =>
-        Task.FromResult<Action<ICatalogTransaction>>(catalog => catalog.Update(Old with { Version = catalog.Get<PoolRecord>(Old.Id).Version }));
+        Task.FromResult<Action<ICatalogTransaction>>(catalog => Write(catalog, New, Old with { Version = catalog.Get<PoolRecord>(Old.Id).Version }));
+
+    // The default pool is kept by name, and keeps being the default under its new one.
+    private static void Write(ICatalogTransaction catalog, PoolRecord from, PoolRecord to)
+    {
+        catalog.Update(to);
+        if (catalog.Find<SettingRecord>(nameof(BlockStorageConfiguration.DefaultPool)) is { } preferred
+            && preferred.Value.Equals(from.Name, StringComparison.OrdinalIgnoreCase))
+            catalog.Update(preferred with { Value = to.Name });
+    }
 }
 
 /// <summary>Removes an empty pool.</summary>

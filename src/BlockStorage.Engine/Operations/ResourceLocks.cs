@@ -56,7 +56,8 @@ internal sealed class ResourceLocks : IDisposable
             return;
         foreach (var file in Directory.EnumerateFiles(root.LockFolder))
         {
-            if (FileLock.HolderProcess(file) is int pid && ProcessTable.Get(pid) is null)
+            // Without a name it was killed before it could write it, or is just about to: trying is harmless.
+            if (FileLock.HolderProcess(file) is not int pid || ProcessTable.Get(pid) is null)
                 FileLock.Try(file)?.Dispose();
         }
     }

@@ -233,6 +233,8 @@ internal sealed record RestoreSnapshot(SnapshotRecord Snapshot, VolumeRecord Vol
         if (catalog.Get<SnapshotRecord>(Snapshot.Id).State != BlockStates.Available)
             throw new BlockStorageException(BlockErrors.InvalidState, $"Snapshot '{Snapshot.Name}' is not available.", Snapshot.Name);
         Dependants.RequirePlanned(catalog, now, TargetId, []);
+        if (now.Size != Volume.Size)
+            throw new BlockStorageException(BlockErrors.Conflict, $"Volume '{now.Name}' has been resized to {ByteSize.Format(now.Size)} meanwhile.", now.Name);
         PoolCapacity.Of(catalog.Get<PoolRecord>(Volume.PoolId), _status!, catalog).Require(0, _cost, PoolName);
         catalog.Update(now with { State = BlockStates.Reverting, OperationId = operationId, Pending = _cost });
     }

@@ -76,7 +76,7 @@ internal sealed record Publish(TargetRecord Record, IReadOnlyList<GrantRecord> G
             async cancel =>
             {
                 var driver = await DriverAsync(context, cancel).ConfigureAwait(false);
-                await driver.PublishAsync(await context.ExportAsync(Record, cancel).ConfigureAwait(false), context.Sink, cancel).ConfigureAwait(false);
+                await driver.PublishAsync(await context.ExportAsync(context.Get<TargetRecord>(Record.Id), cancel).ConfigureAwait(false), context.Sink, cancel).ConfigureAwait(false);
             },
             async () =>
             {
@@ -96,7 +96,10 @@ internal sealed record Publish(TargetRecord Record, IReadOnlyList<GrantRecord> G
         RequirePublishable(catalog);
         if (Exists)
         {
-            catalog.Update(Record with { Version = catalog.Get<TargetRecord>(Record.Id).Version, OperationId = operationId });
+            var target = catalog.Get<TargetRecord>(Record.Id);
+            if (target.Lun is not null)
+                throw new BlockStorageException(BlockErrors.TargetInUse, $"{target.Name} publishes something else meanwhile.", target.Name);
+            catalog.Update(Record with { Version = target.Version, MutualSecretId = target.MutualSecretId, OperationId = operationId });
             return;
         }
         catalog.Insert(Record with { State = BlockStates.Creating, OperationId = operationId });
@@ -132,6 +135,8 @@ internal sealed record Publish(TargetRecord Record, IReadOnlyList<GrantRecord> G
         {
             var snapshot = catalog.Get<SnapshotRecord>(Record.SnapshotId);
             StateTable.RequireSteady(snapshot.Name, snapshot.State);
+            if (catalog.ListBy<TargetRecord>("snapshot_id", snapshot.Id).FirstOrDefault(t => t.Id != Record.Id) is { } publisher)
+                throw new BlockStorageException(BlockErrors.VolumePublished, $"Snapshot '{snapshot.Name}' is published by {publisher.Name}.", snapshot.Name);
             return;
         }
         if (Record.VolumeId.Length == 0)
@@ -199,7 +204,8 @@ internal sealed record Unpublish(TargetRecord Record, string What, bool RemoveTa
 
     public override async Task CheckAsync(OperationContext context, CancellationToken cancel)
     {
-        if (RemoveTarget || Force)
+        context.Catalog.Read(catalog => { RequireDisconnected(catalog); return true; });
+        if (Force)
             return;
         var driver = await context.Node.TargetDriverAsync(Record.Driver, cancel).ConfigureAwait(false);
         var report = await driver.ListAsync(cancel).ConfigureAwait(false);
@@ -209,12 +215,7 @@ internal sealed record Unpublish(TargetRecord Record, string What, bool RemoveTa
 
     public override void Begin(ICatalogTransaction catalog, string operationId)
     {
-        if (catalog.ListBy<ConnectionRecord>("iqn", Record.Name).FirstOrDefault() is { } connection)
-        {
-            throw new BlockStorageException(BlockErrors.VolumeInUse,
-                $"{Record.Name} is connected on this machine as {connection.DevicePath}.", Record.Name,
-                $"Disconnect-BlockVolume -DevicePath {connection.DevicePath}");
-        }
+        RequireDisconnected(catalog);
         catalog.Update(catalog.Get<TargetRecord>(Record.Id) with { State = BlockStates.Deleting, OperationId = operationId });
     }
 
@@ -233,6 +234,16 @@ internal sealed record Unpublish(TargetRecord Record, string What, bool RemoveTa
     public override Task<Action<ICatalogTransaction>> FailAsync(OperationContext context, string error) =>
         Task.FromResult<Action<ICatalogTransaction>>(catalog => catalog.Update(
             catalog.Get<TargetRecord>(Record.Id) with { State = BlockStates.Available, LastError = error }));
+
+    private void RequireDisconnected(ICatalogReader catalog)
+    {
+        if (catalog.ListBy<ConnectionRecord>("iqn", Record.Name).FirstOrDefault() is { } connection)
+        {
+            throw new BlockStorageException(BlockErrors.VolumeInUse,
+                $"{Record.Name} is connected on this machine as {connection.DevicePath}.", Record.Name,
+                $"Disconnect-BlockVolume -DevicePath {connection.DevicePath}");
+        }
+    }
 }
 
 /// <summary>Forms of a target record.</summary>

@@ -35,7 +35,7 @@ internal sealed record PoolCapacity(long Total, long Free, long Provisioned, lon
         var reserved = (long)(status.Total / 100.0 * pool.ReservedPercent);
         var limit = (status.Total - reserved) * pool.OversubscriptionRatio;
         return new PoolCapacity(
-            status.Total, Math.Max(0, status.Free - reserved - pending), provisioned,
+            status.Total, Math.Max(0, Math.Max(0, status.Free - reserved) - pending), provisioned,
             limit >= long.MaxValue ? long.MaxValue : (long)limit);
     }
 

@@ -75,7 +75,11 @@ public sealed partial class BlockStorageService
         if (request.PortalPort is int port)
             changes[nameof(request.PortalPort)] = Ranged(nameof(request.PortalPort), port, 0, 65535);
         if (request.IqnPrefix is { } prefix)
+        {
+            // With the longest ending that we ever put behind it.
+            Names.CheckIqn($"{prefix}:snapshot:{Guid.Empty}");
             changes[nameof(request.IqnPrefix)] = Names.CheckIqn(prefix);
+        }
         if (request.DefaultPool is { } pool)
             changes[nameof(request.DefaultPool)] = pool.Length == 0 ? "" : One<PoolRecord>(pool, BlockErrors.PoolNotFound, "pool").Name;
         if (request.LockTimeoutSeconds is int wait)

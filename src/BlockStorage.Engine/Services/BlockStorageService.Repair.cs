@@ -62,10 +62,12 @@ public sealed partial class BlockStorageService
         context.Sink.Warning($"The damaged catalogue is kept as {aside}.");
         _catalog.Write(_ => { });
         var done = new List<BlockRepairAction>();
-        // Twice: pools first, then what is in them.
-        for (var round = 0; round < 2; round++)
+        var seen = new HashSet<(string, string, string)>();
+        // Pools first, then their images are mounted, then what is in them: each shows only after the one before.
+        while ((await new RepairFinder(context).FindAsync(cancel).ConfigureAwait(false))
+            .Where(repair => seen.Add((repair.Kind, repair.Name, repair.Problem))).ToArray() is { Length: > 0 } repairs)
         {
-            foreach (var repair in await new RepairFinder(context).FindAsync(cancel).ConfigureAwait(false))
+            foreach (var repair in repairs)
                 done.AddRange(await RunAsync(repair, context.Sink, cancel).ConfigureAwait(false));
         }
         return done;

@@ -78,6 +78,12 @@ public sealed partial class BlockStorageService
         var target = Find<TargetRecord>(id);
         var old = _catalog.Read(catalog => catalog.ListBy<GrantRecord>("target_id", id));
         var secrets = new NewSecrets();
+        // Without this, credentials for nobody would become credentials for everybody.
+        if (request.Chap is not null && old.Count == 0)
+        {
+            throw new BlockStorageException(BlockErrors.AccessNotFound, $"{target.Name} lets nobody in whose credentials could be set.", target.Name,
+                $"Grant-IscsiTargetAccess -Target '{target.Name}' -Initiator IQN -Credential (Get-Credential)");
+        }
         var added = request.Chap is null ? [] : Grants(id, old.Select(grant => grant.Initiator).ToArray(), request.Chap, false, secrets);
         var mutual = request.ClearMutualChap ? "" : request.MutualChap is null ? target.MutualSecretId : Guid.NewGuid().ToString();
         if (request.MutualChap is { } proof)

@@ -45,7 +45,7 @@ public sealed partial class BlockStorageService
         var pool = await ChoosePoolAsync(request, source, provisioning, operations, cancel).ConfigureAwait(false);
         var kind = provisioning ?? pool.Provisioning;
         var size = request.UseMaximumSize
-            ? Rounded((await CapacityAsync(pool, cancel).ConfigureAwait(false)).Free)
+            ? await LargestAsync(pool, cancel).ConfigureAwait(false)
             : RoundedUp(request.Size ?? source!.Size);
         if (source is not null && size < source.Size)
         {
@@ -112,7 +112,7 @@ public sealed partial class BlockStorageService
             { Increase: long more } when more > long.MaxValue - volume.Size => throw new BlockStorageException(
                 BlockErrors.InvalidSize, $"Volume '{volume.Name}' cannot grow by {ByteSize.Format(more)}.", volume.Name),
             { Increase: long more } => RoundedUp(volume.Size + more),
-            { UseMaximumSize: true } => volume.Size + Rounded((await CapacityAsync(pool, cancel).ConfigureAwait(false)).Free),
+            { UseMaximumSize: true } => volume.Size + await LargestAsync(pool, cancel).ConfigureAwait(false),
             { Size: long wanted } => RoundedUp(wanted),
             _ => throw new BlockStorageException(BlockErrors.InvalidArgument, "Give exactly one of Size, Increase and UseMaximumSize.", volume.Name),
         };
@@ -216,6 +216,13 @@ public sealed partial class BlockStorageService
         // A pool that is not mounted now is opened, and measured, when the plan runs.
         if (status.Usable)
             _catalog.Read(catalog => { PoolCapacity.Of(pool, status, catalog).Require(size, physical, pool.Name); return true; });
+    }
+
+    // What is free and allowed; a pool that is not mounted cannot be measured.
+    private async Task<long> LargestAsync(PoolRecord pool, CancellationToken cancel)
+    {
+        await TryOpenAsync(_node.Pool(pool.ToSpec()), cancel).ConfigureAwait(false);
+        return Rounded((await CapacityAsync(pool, cancel).ConfigureAwait(false)).ThickAvailable);
     }
 
     private sealed record SourceInfo(VolumeSource Source, string PoolId, long Size);

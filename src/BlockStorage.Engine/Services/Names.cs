@@ -65,9 +65,10 @@ internal static partial class Names
             .Replace(@"\[", "[", StringComparison.Ordinal);
         try
         {
+            // Without backtracking no pattern takes long; .NET refuses those that would grow too large for it.
             return new Regex($"^{text}$", RegexOptions.IgnoreCase | RegexOptions.Singleline | RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
         }
-        catch (RegexParseException error)
+        catch (Exception error) when (error is RegexParseException or NotSupportedException)
         {
             throw new BlockStorageException(BlockErrors.InvalidArgument, $"'{Shown(pattern)}' is not a wildcard pattern.", Shown(pattern), cause: error);
         }

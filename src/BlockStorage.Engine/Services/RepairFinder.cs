@@ -34,7 +34,12 @@ internal sealed class RepairFinder(OperationContext context)
         var open = new OperationRecovery(context).Open();
         foreach (var entry in open)
         {
-            using var locks = ResourceLocks.TryAcquire(context.Root, OperationJson.Read(entry).Locks(), "Repair-BlockStorage");
+            if (OperationJson.TryRead(entry) is not { } operation)
+            {
+                FindUnreadable(entry);
+                continue;
+            }
+            using var locks = ResourceLocks.TryAcquire(context.Root, operation.Locks(), "Repair-BlockStorage");
             if (locks is null)
                 continue;
             _found.Add(new Repair("Operation", $"{entry.Kind} {entry.Target}",
@@ -42,6 +47,14 @@ internal sealed class RepairFinder(OperationContext context)
                 "Finish it or take it back.",
                 (work, cancel) => new OperationRecovery(work).SettleAllAsync(cancel)));
         }
+    }
+
+    private void FindUnreadable(OperationRecord entry)
+    {
+        var alive = ProcessTable.Get(entry.ProcessId) is not null;
+        Add("Operation", $"{entry.Kind} {entry.Target}", "This version of BlockStorage cannot read it.",
+            alive ? $"Wait for process {entry.ProcessId}." : "Close it; what it left shows in the next Repair-BlockStorage.",
+            alive ? null : (work, _) => { OperationRecovery.Abandon(work.Catalog, entry.Id); return Task.CompletedTask; });
     }
 
     private Task FindLostPoolsAsync(CancellationToken cancel)
@@ -99,6 +112,9 @@ internal sealed class RepairFinder(OperationContext context)
             else
                 Add(item.Kind.ToString(), item.Id, $"It is in pool {pool.Name} but not in the catalogue.", "Add it to the catalogue.", (work, stop) => AdoptAsync(work, driver, pool, item, stop));
         }
+        // The list leaves descriptions unread; whether each can be read matters here.
+        foreach (var id in volumes.Keys.Concat(snapshots.Keys).Where(items.ContainsKey))
+            items[id] = await driver.FindAsync(id, cancel).ConfigureAwait(false) ?? items[id];
         FindDrift(pool, driver, items, volumes, snapshots);
     }
 

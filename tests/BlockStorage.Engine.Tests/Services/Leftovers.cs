@@ -8,6 +8,7 @@ internal static class Leftovers
     public static void AssertNone(string home)
     {
         Assert.DoesNotContain(ProcessTable.FindByArgument(home + "/"), process => process.Pid != Environment.ProcessId);
+        Assert.Empty(ProcessTable.FindByVariable("TGT_IPC_SOCKET", home + "/run/tgt/socket"));
         Assert.DoesNotContain(Mounts.List(), mount => mount.Target.StartsWith(home + "/", StringComparison.Ordinal));
         Assert.DoesNotContain(LoopDevices.List(), loop => loop.BackingFile.StartsWith(home + "/", StringComparison.Ordinal));
         foreach (var folder in new[] { "locks", "secrets", "run" })

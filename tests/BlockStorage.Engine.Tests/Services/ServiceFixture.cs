@@ -5,7 +5,7 @@ using BlockStorage.Services;
 namespace BlockStorage.Engine.Tests.Services;
 
 /// <summary>A service over a state folder of its own; at the end it proves that nothing of it is left.</summary>
-public sealed class ServiceFixture : IAsyncLifetime
+public class ServiceFixture : IAsyncLifetime
 {
     private readonly List<BlockStorageService> _services = [];
 
@@ -17,19 +17,26 @@ public sealed class ServiceFixture : IAsyncLifetime
 
     public CancellationToken Stop => CancellationToken.None;
 
-    public Task InitializeAsync()
+    /// <summary>A loopback address of its own, so that tests at the same time never want the same port; false leaves the folder unmade.</summary>
+    public bool OwnAddress { get; init; } = true;
+
+    public async Task InitializeAsync()
     {
         Service = Open();
-        return Task.CompletedTask;
+        if (OwnAddress)
+            await Run(Service.SetConfigurationAsync(new SetConfigurationRequest($"127.{Random.Shared.Next(1, 255)}.{Random.Shared.Next(256)}.{Random.Shared.Next(1, 255)}"), Stop));
     }
 
     /// <summary>Another service over the same folder, as another process has it.</summary>
     internal BlockStorageService Open(Action<string>? boundary = null)
     {
-        var service = new BlockStorageService(Root, new LocalNode(Root), boundary);
+        var service = new BlockStorageService(Root, MakeNode(), boundary);
         _services.Add(service);
         return service;
     }
+
+    /// <summary>The machine as the services see it.</summary>
+    private protected virtual INode MakeNode() => new LocalNode(Root);
 
     public Task<T> Run<T>(Task<BlockPlan<T>> plan) => RunOn(plan);
 

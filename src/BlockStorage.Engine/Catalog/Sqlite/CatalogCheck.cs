@@ -1,3 +1,4 @@
+using BlockStorage.Engine.Host;
 using Microsoft.Data.Sqlite;
 
 namespace BlockStorage.Engine.Catalog.Sqlite;
@@ -53,12 +54,21 @@ internal static class CatalogCheck
         Corrupt or NotADatabase => Damaged(file, error.Message, error),
         Busy or Locked => new BlockStorageException(BlockErrors.LockTimeout,
             $"The catalogue {file} was locked by another process for too long.", file, cause: error),
+        _ when IsFull(file) => new BlockStorageException(BlockErrors.CatalogUnavailable,
+            $"The catalogue {file} cannot be written: its file system is full.", file, "df -h", error),
         _ => new BlockStorageException(BlockErrors.CatalogUnavailable,
             $"The catalogue {file} cannot be opened or written: {error.Message}", file, cause: error),
     };
 
     private static BlockStorageException Damaged(string file, string why, Exception? cause) =>
         new(BlockErrors.CatalogDamaged, $"The catalogue {file} is damaged: {why}. Nothing was changed.", file, cause: cause);
+
+    // SQLite calls it an I/O error where it is its index of the log that does not fit.
+    private static bool IsFull(string file)
+    {
+        const long least = 64 << 10;
+        return Native.StatFileSystem(Path.GetDirectoryName(file)!) is { ReadOnly: false, Available: < least };
+    }
 
     private static long Number(SqliteConnection connection, string pragma)
     {

@@ -40,11 +40,14 @@ internal sealed class SqliteCatalog(StateRoot root) : ICatalog
     public string SetAside()
     {
         SqliteConnection.ClearAllPools();
-        var aside = $"{_file}.damaged-{DateTime.UtcNow:yyyyMMddHHmmss}";
+        var stem = $"{_file}.damaged-{DateTime.UtcNow:yyyyMMddHHmmss}";
+        var aside = stem;
+        for (var number = 2; File.Exists(aside); number++)
+            aside = $"{stem}-{number}";
         foreach (var suffix in new[] { "", "-wal", "-shm" })
         {
             if (File.Exists(_file + suffix))
-                File.Move(_file + suffix, aside + suffix, overwrite: true);
+                File.Move(_file + suffix, aside + suffix);
         }
         _checked = false;
         return aside;
@@ -90,13 +93,41 @@ internal sealed class SqliteCatalog(StateRoot root) : ICatalog
     private void Create()
     {
         StateRoot.EnsureFolder(root.Home);
-        using var alone = FileLock.Wait(_file + ".new.lock", TimeSpan.FromSeconds(BusySeconds));
+        using var alone = LockMaking();
         if (File.Exists(_file))
             return;
         var fresh = _file + ".new";
-        foreach (var leftover in new[] { fresh, fresh + "-journal", fresh + "-wal", fresh + "-shm", _file + "-wal", _file + "-shm" })
-            File.Delete(leftover);
-        using (File.Open(fresh, new FileStreamOptions
+        // The log of an older database would be played into the new one.
+        string[] leftovers = [fresh, fresh + "-journal", fresh + "-wal", fresh + "-shm", _file + "-wal", _file + "-shm"];
+        Array.ForEach(leftovers, File.Delete);
+        try
+        {
+            MakeFile(fresh);
+            File.Move(fresh, _file);
+        }
+        catch
+        {
+            Array.ForEach(leftovers, File.Delete);
+            throw;
+        }
+        Native.SyncFolder(root.Home);
+    }
+
+    private FileLock LockMaking()
+    {
+        try
+        {
+            return FileLock.Wait(_file + ".new.lock", TimeSpan.FromSeconds(BusySeconds));
+        }
+        catch (BlockStorageException error) when (error.Error != BlockErrors.LockTimeout)
+        {
+            throw Unavailable(error);
+        }
+    }
+
+    private static void MakeFile(string path)
+    {
+        using (File.Open(path, new FileStreamOptions
         {
             Mode = FileMode.CreateNew,
             Access = FileAccess.ReadWrite,
@@ -104,12 +135,9 @@ internal sealed class SqliteCatalog(StateRoot root) : ICatalog
         }))
         {
         }
-        using (var connection = Connect(fresh, pooling: false))
-        {
-            Execute(connection, $"PRAGMA journal_mode = WAL; PRAGMA application_id = {Schema.ApplicationId};");
-            Migrate(connection, 0);
-        }
-        File.Move(fresh, _file);
+        using var connection = Connect(path, pooling: false);
+        Execute(connection, $"PRAGMA journal_mode = WAL; PRAGMA application_id = {Schema.ApplicationId};");
+        Migrate(connection, 0);
     }
 
     private static void Migrate(SqliteConnection connection, int from)
@@ -141,8 +169,10 @@ internal sealed class SqliteCatalog(StateRoot root) : ICatalog
         }
         catch (Exception error) when (error is UnauthorizedAccessException or IOException)
         {
-            throw new BlockStorageException(BlockErrors.CatalogUnavailable,
-                $"The catalogue {_file} cannot be opened or written: {error.Message}", _file, cause: error);
+            throw Unavailable(error);
         }
     }
+
+    private BlockStorageException Unavailable(Exception error) => new(BlockErrors.CatalogUnavailable,
+        $"The catalogue {_file} cannot be opened or written: {error.Message}", _file, cause: error);
 }
