@@ -13,8 +13,9 @@ public sealed class FileLockTests : IDisposable
 
     public void Dispose()
     {
-        Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
+        var left = Directory.GetFileSystemEntries(_folder.Path);
         _folder.Dispose();
+        Assert.Empty(left);
     }
 
     [Fact]

@@ -15,9 +15,9 @@ public sealed class ResourceLocksTests : IDisposable
 
     public void Dispose()
     {
-        if (Directory.Exists(Root.LockFolder))
-            Assert.Empty(Directory.GetFileSystemEntries(Root.LockFolder));
+        var left = Directory.Exists(Root.LockFolder) ? Directory.GetFileSystemEntries(Root.LockFolder) : [];
         _folder.Dispose();
+        Assert.Empty(left);
     }
 
     private ResourceLocks Acquire(params LockKey[] keys) => ResourceLocks.Acquire(Root, keys, "test", Short, CancellationToken.None);
