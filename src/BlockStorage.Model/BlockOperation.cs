@@ -37,7 +37,7 @@ public sealed class BlockOperationStep
     public override string ToString() => Name;
 }
 
-/// <summary>Something that happened: audit record or message to the user.</summary>
+/// <summary>Something that happened: audit record or message to the user. Its id is that of the operation it belongs to, so that it can be piped to Get-BlockOperation.</summary>
 public sealed class BlockStorageEvent : BlockObject
 {
     /// <summary>Information, Warning or Error.</summary>

@@ -6,7 +6,11 @@ param(
     # NUnit XML goes here.
     [Parameter(Mandatory)] [string] $OutFile,
     # Test files to run; all without it.
-    [string[]] $Path = $PSScriptRoot
+    [string[]] $Path = $PSScriptRoot,
+    # Manifest of Pester; the installed one without it.
+    [string] $PesterPath = 'Pester',
+    # "passed failed skipped" goes here.
+    [string] $CountFile
 )
 $ErrorActionPreference = 'Stop'
 
@@ -18,8 +22,8 @@ $saved = $env:BLOCKSTORAGE_TEST_MANIFEST
 try {
     $env:BLOCKSTORAGE_TEST_MANIFEST = $manifest
     $command = {
-        param($paths, $out, $counts)
-        Import-Module Pester -MinimumVersion 5.7 -MaximumVersion 5.99
+        param($paths, $out, $counts, $pester)
+        Import-Module $pester -MinimumVersion 5.7 -MaximumVersion 5.99
         $configuration = New-PesterConfiguration
         $configuration.Run.Path = $paths -split '\n'
         $configuration.Run.PassThru = $true
@@ -35,9 +39,14 @@ try {
             SkippedName = @(@($result.Skipped) + @($result.NotRun) | ForEach-Object { "$($_.ExpandedPath): $($_.ErrorRecord.TargetObject.Message)" })
         } | ConvertTo-Json | Set-Content $counts
     }
-    $text = "& { $command } @'`n$($Path -join "`n")`n'@ '$out' '$counts'"
+    $text = "& { $command } @'`n$($Path -join "`n")`n'@ '$out' '$counts' '$PesterPath'"
     pwsh -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand ([Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($text))) | Out-Host
-    Get-Content -Raw $counts | ConvertFrom-Json
+    $result = Get-Content -Raw $counts | ConvertFrom-Json
+    $result.SkippedName | ForEach-Object { Write-Output "SKIPPED: $_" }
+    if ($CountFile) {
+        "$($result.Passed) $($result.Failed) $($result.Skipped)" | Set-Content $CountFile
+    }
+    $result
 }
 finally {
     $env:BLOCKSTORAGE_TEST_MANIFEST = $saved

@@ -47,7 +47,7 @@ public sealed partial class BlockStorageService
             .Select(entry => new BlockStorageEvent
             {
                 Name = entry.Level,
-                Id = entry.Id,
+                Id = entry.OperationId,
                 Server = _node.Name,
                 Level = entry.Level,
                 Time = entry.Time.ToLocalTime(),

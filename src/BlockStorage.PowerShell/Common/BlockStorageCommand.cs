@@ -147,7 +147,8 @@ public abstract partial class BlockStorageCommand : PSCmdlet, IDisposable
     /// <summary>Seconds as the engine wants them.</summary>
     private protected static TimeSpan? ToTimeSpan(int? seconds) => seconds is int known ? TimeSpan.FromSeconds(known) : null;
 
-    private T Run<T>(Func<IWorkSink, CancellationToken, Task<T>> work)
+    /// <summary>Runs work off the pipeline thread, which meanwhile writes what the work tells.</summary>
+    private protected T Run<T>(Func<IWorkSink, CancellationToken, Task<T>> work)
     {
         using var pump = new WorkPump(this, _stop);
         return pump.Run(work);

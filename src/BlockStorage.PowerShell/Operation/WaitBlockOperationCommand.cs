@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Management.Automation;
+using BlockStorage.Loading;
 using BlockStorage.Services;
 
 namespace BlockStorage.Commands;
@@ -20,10 +21,13 @@ public sealed class WaitBlockOperationCommand : OperationCommand
     {
         var query = new OperationQuery([operation.Id]);
         var start = Stopwatch.GetTimestamp();
-        WriteObject(Read(async (service, cancel) =>
+        WriteObject(Run(async (sink, cancel) =>
         {
+            var service = EngineBridge.Service;
             while (true)
             {
+                // Its process may die while we wait: then it is finished or taken back here.
+                await service.RecoverAsync(sink, cancel).ConfigureAwait(false);
                 var now = (await service.GetOperationsAsync(query, cancel).ConfigureAwait(false)).FirstOrDefault()
                     ?? throw ObjectKind.Operation.Missing(operation.Id, "id");
                 if (now.State != BlockStates.Running)
