@@ -117,7 +117,9 @@ internal sealed record Connect(
 
     public override async Task<Action<ICatalogTransaction>> CompleteAsync(OperationContext context)
     {
-        var live = await (await ConnectorAsync(context, CancellationToken.None).ConfigureAwait(false)).LiveAsync(Record.Id, CancellationToken.None).ConfigureAwait(false)
+        // Connecting has just proved the device; after a recovery what is there is looked up.
+        var live = _device is { } made ? new LiveConnection(Record.Id, made.DevicePath, made.Size, true, "", [])
+            : await (await ConnectorAsync(context, CancellationToken.None).ConfigureAwait(false)).LiveAsync(Record.Id, CancellationToken.None).ConfigureAwait(false)
             ?? throw new BlockStorageException(BlockErrors.ConnectionLost, $"The connection of {What} is gone right after it was made.", What);
         return catalog =>
         {
