@@ -21,7 +21,7 @@ public sealed partial class BlockStorageService
             .Where(snapshot => query.Tag is not { Count: > 0 } || snapshot.Tags.Any(Names.Matcher(query.Tag)))
             .OrderBy(snapshot => snapshot.CreatedAt)
             .ToArray();
-        var backend = await LookUpAsync(chosen.Select(snapshot => (snapshot.Id, snapshot.PoolId)).ToArray(), view, cancel).ConfigureAwait(false);
+        var backend = await LookUpAsync(chosen.Select(snapshot => (snapshot.Id, snapshot.PoolId)).ToArray(), view, [], cancel).ConfigureAwait(false);
         return (IReadOnlyList<BlockSnapshot>)chosen.Select(snapshot => Mapping.ToModel(
             snapshot, view.VolumeName(snapshot.VolumeId), view.PoolName(snapshot.PoolId), backend.Find(snapshot.Id),
             backend.Health(snapshot.Id, snapshot.PoolId, snapshot.Size, snapshot.State), view.TargetOfSnapshot(snapshot.Id),

@@ -9,20 +9,20 @@ namespace BlockStorage.Engine;
 
 public sealed partial class BlockStorageService
 {
-    // Below this many, asking for each object is cheaper than reading the whole pool, and also reads its sidecar.
-    private const int FewObjects = 16;
-
     /// <inheritdoc/>
     public Task<IReadOnlyList<BlockVolume>> GetVolumesAsync(VolumeQuery query, CancellationToken cancel) => Guard(async () =>
     {
         var (name, id, pool, state) = (Names.Matcher(query.Name), Names.Matcher(query.Id), Names.Matcher(query.Pool), Names.Matcher(query.State));
+        // With ten thousand volumes the records and the pools take long to read, so both are read at once.
+        var listing = query is { Name: not { Count: > 0 }, Id: not { Count: > 0 } } ? Task.Run(() => ListPoolsAsync(cancel), cancel) : null;
         var view = _catalog.Read(View.Read);
         var chosen = view.Volumes
             .Where(volume => name(volume.Name) && id(volume.Id) && state(volume.State) && pool(view.PoolName(volume.PoolId)))
             .Where(volume => query.Tag is not { Count: > 0 } || volume.Tags.Any(Names.Matcher(query.Tag)))
             .OrderBy(volume => volume.Name, StringComparer.OrdinalIgnoreCase)
             .ToArray();
-        var backend = await LookUpAsync(chosen.Select(volume => (volume.Id, volume.PoolId)).ToArray(), view, cancel).ConfigureAwait(false);
+        var backend = await LookUpAsync(
+            chosen.Select(volume => (volume.Id, volume.PoolId)).ToArray(), view, listing is null ? [] : await listing.ConfigureAwait(false), cancel).ConfigureAwait(false);
         return (IReadOnlyList<BlockVolume>)chosen.Select(volume => Mapping.ToModel(
             volume, view.PoolName(volume.PoolId), backend.Find(volume.Id), backend.Health(volume.Id, volume.PoolId, volume.Size, volume.State),
             view.SnapshotCount(volume.Id), view.TargetOfVolume(volume.Id), view.ConnectionOfVolume(volume.Id), _node.Name)).ToArray();
@@ -314,36 +314,5 @@ public sealed partial class BlockStorageService
         catch (BlockStorageException)
         {
         }
-    }
-
-    private async Task<BackendView> LookUpAsync(IReadOnlyList<(string Id, string PoolId)> wanted, View view, CancellationToken cancel)
-    {
-        var found = new BackendView();
-        foreach (var group in wanted.GroupBy(item => item.PoolId))
-        {
-            if (view.Pools.FirstOrDefault(pool => pool.Id == group.Key) is not { } pool)
-                continue;
-            var driver = _node.Pool(pool.ToSpec());
-            var status = await driver.GetPoolAsync(cancel).ConfigureAwait(false);
-            if (!status.Usable)
-            {
-                found.Unusable(pool.Id, status.Health);
-                continue;
-            }
-            if (group.Count() <= FewObjects)
-            {
-                foreach (var (id, _) in group)
-                {
-                    if (await driver.FindAsync(id, cancel).ConfigureAwait(false) is { } item)
-                        found.Add(item);
-                }
-            }
-            else
-            {
-                foreach (var item in await driver.ListAsync(cancel).ConfigureAwait(false))
-                    found.Add(item);
-            }
-        }
-        return found;
     }
 }
