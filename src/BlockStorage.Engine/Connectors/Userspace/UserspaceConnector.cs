@@ -95,7 +95,8 @@ internal sealed class UserspaceConnector(StateRoot root, ICommandRunner runner) 
                 LoopLink.Unmount(device);
             }
             cancel.ThrowIfCancellationRequested();
-            await LoopLink.DetachAsync(device, daemon.ExportFile, force, CancellationToken.None).ConfigureAwait(false);
+            // Once its link is cut the device shows another path for the same file.
+            await LoopLink.DetachAsync(device, LoopDevices.BackingFile(device) ?? daemon.ExportFile, force, CancellationToken.None).ConfigureAwait(false);
         }
         await daemon.EndAsync(force && dead).ConfigureAwait(false);
         folder.Delete();
