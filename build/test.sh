@@ -28,7 +28,7 @@ check "Source is formatted" dotnet format BlockStorage.sln --verify-no-changes -
 
 say "Engine tests (xunit)"
 if dotnet test tests/BlockStorage.Engine.Tests -c "$configuration" --no-build --nologo -v q \
-    --logger "trx;LogFileName=engine.trx" --results-directory "$results" --collect "XPlat Code Coverage"; then :; fi
+    --logger "console;verbosity=minimal" --logger "trx;LogFileName=engine.trx" --results-directory "$results" --collect "XPlat Code Coverage"; then :; fi
 if [ -f "$results/engine.trx" ]; then
     passed=$((passed + $(attribute "$results/engine.trx" Counters passed)))
     failed=$((failed + $(attribute "$results/engine.trx" Counters failed)))

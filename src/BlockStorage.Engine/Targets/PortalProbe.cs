@@ -42,10 +42,10 @@ internal static class PortalProbe
         using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            // As servers do: connections of a past server that linger are no obstacle.
+            // As servers do: connections of a past server that linger are no obstacle. Nothing listens here, for that would
+            // refuse the port to a server that begins and to other probes at this instant.
             socket.SetRawSocketOption(SocketLevel, ReuseAddress, BitConverter.GetBytes(1));
             socket.Bind(new IPEndPoint(address, port));
-            socket.Listen();
             return null;
         }
         catch (SocketException error)

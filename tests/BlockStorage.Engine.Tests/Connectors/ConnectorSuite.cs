@@ -12,6 +12,7 @@ public abstract class ConnectorSuite : IAsyncLifetime
     private protected readonly string _id = Guid.NewGuid().ToString();
     private protected StateRoot _root = null!;
     private protected IConnector _connector = null!;
+    private string[] _namelessBefore = [];
 
     private protected abstract IConnector Make(StateRoot root);
 
@@ -31,6 +32,7 @@ public abstract class ConnectorSuite : IAsyncLifetime
     {
         _root = new StateRoot(_folder.Path);
         _connector = Make(_root);
+        _namelessBefore = Nameless().ToArray();
         return Task.CompletedTask;
     }
 
@@ -212,10 +214,15 @@ public abstract class ConnectorSuite : IAsyncLifetime
     private protected void AssertNothingLeft()
     {
         Assert.Empty(_folder.Leftovers());
+        // Other tests that run now may be in the middle of cutting one.
+        Assert.True(SpinWait.SpinUntil(() => !Nameless().Except(_namelessBefore).Any(), TimeSpan.FromSeconds(5)), "a loop device without a file is left");
         Assert.Empty(ProcessTable.FindByArgument($"{_folder.Path}/run/conn-"));
         if (Directory.Exists(_root.RunFolder))
             Assert.Empty(Directory.EnumerateFileSystemEntries(_root.RunFolder, "conn-*"));
     }
+
+    // A device whose FUSE file went first shows "/" and is found by no path any more.
+    private static IEnumerable<string> Nameless() => LoopDevices.List().Where(pair => pair.BackingFile == "/").Select(pair => pair.Device);
 
     private protected static void Write(string path, long offset, byte[] bytes)
     {

@@ -250,6 +250,35 @@ public abstract class TargetDriverSuite : IAsyncLifetime
     }
 
     [RootFact]
+    public async Task A_portal_is_chosen_while_others_choose_and_listen_at_it()
+    {
+        using var stop = new CancellationTokenSource();
+        var publisher = Task.Run(async () =>
+        {
+            var export = Export("a");
+            while (!stop.IsCancellationRequested)
+            {
+                await _driver.PublishAsync(export, SilentSink.Instance, default);
+                await _driver.UnpublishAsync(export.Iqn, false, default);
+            }
+        });
+        var choosers = Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            for (var round = 0; round < 1000; round++)
+                Assert.Equal(_portal, await _driver.ChoosePortalAsync(_portal.Address, _portal.Port, default));
+        })).ToArray();
+        try
+        {
+            await Task.WhenAll(choosers);
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await publisher;
+        }
+    }
+
+    [RootFact]
     public async Task Two_portals_and_IPv6()
     {
         var second = await _driver.ChoosePortalAsync("::1", FreePort(), default);

@@ -30,14 +30,27 @@ internal sealed class TgtTargetDriver(StateRoot root, ICommandRunner runner) : I
     /// <inheritdoc/>
     public async Task<Portal> ChoosePortalAsync(string address, int port, CancellationToken cancel)
     {
-        if (IPAddress.TryParse(address, out var ip))
+        for (var attempt = 1; ; attempt++)
         {
-            var ours = (await ListAsync(cancel).ConfigureAwait(false)).Portals
-                .FirstOrDefault(portal => Same(portal.Address, ip) && (port == 0 || portal.Port == port));
-            if (ours is not null)
-                return ours;
+            Portal? free = null;
+            BlockStorageException? refusal = null;
+            try
+            {
+                free = PortalProbe.Choose(address, port);
+            }
+            catch (BlockStorageException error) when (error.Error == BlockErrors.PortalUnreachable)
+            {
+                refusal = error;
+            }
+            // Asked after the probe: what took the port is then seen to be our own.
+            var report = await ListAsync(cancel).ConfigureAwait(false);
+            var ours = report.Portals.FirstOrDefault(portal => Same(portal.Address, IPAddress.Parse(address)) && (port == 0 || portal.Port == port));
+            if ((ours ?? free) is { } chosen)
+                return chosen;
+            // Our own tgtd may have let go of it between the two looks.
+            if (attempt == ListAttempts)
+                throw refusal!;
         }
-        return PortalProbe.Choose(address, port);
     }
 
     /// <inheritdoc/>
