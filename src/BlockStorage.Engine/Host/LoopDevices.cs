@@ -117,9 +117,13 @@ internal static class LoopDevices
 
     private static string? ReadAttribute(string device, string attribute)
     {
+        var path = $"/sys/block/{Path.GetFileName(device)}/{attribute}";
+        // Most loop devices are not bound; an exception for each would cost more than all else.
+        if (!File.Exists(path))
+            return null;
         try
         {
-            return File.ReadAllText($"/sys/block/{Path.GetFileName(device)}/{attribute}").TrimEnd('\n');
+            return File.ReadAllText(path).TrimEnd('\n');
         }
         catch (IOException)
         {

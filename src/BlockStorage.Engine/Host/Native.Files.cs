@@ -42,6 +42,20 @@ internal static unsafe partial class Native
         Sync(handle, path);
     }
 
+    /// <summary>Fills a buffer with the next entries of an open folder.</summary>
+    /// <returns>Bytes filled; 0 at the end.</returns>
+    public static int ReadFolder(SafeFileHandle folder, byte[] buffer, string path)
+    {
+        fixed (byte* entries = buffer)
+        {
+            nint count;
+            do
+                count = getdents64(folder, entries, (nuint)buffer.Length);
+            while (count < 0 && LastError == Interrupted);
+            return (int)Check(count, "Reading", path);
+        }
+    }
+
     /// <summary>Sets the size; new space is a hole.</summary>
     public static void SetSize(SafeFileHandle handle, long size, string path) =>
         Check(Retry(() => ftruncate(handle, size)), "Setting the size of", path);
@@ -128,6 +142,9 @@ internal static unsafe partial class Native
             return true;
         return LastError == Errno.Again ? false : throw Errno.Failure(LastError, "Locking", path);
     }
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial nint getdents64(SafeFileHandle folder, byte* buffer, nuint length);
 
     [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags, int mode);

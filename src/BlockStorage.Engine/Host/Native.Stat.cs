@@ -55,6 +55,20 @@ internal static unsafe partial class Native
         Stat((int)handle.DangerousGetHandle(), "", EmptyPath) is { } open && Stat(path) is { } named
         && open.Inode == named.Inode && open.Device == named.Device;
 
+    /// <summary>Asks about a name in an open folder that lies with a NUL behind it in a buffer, not following links.</summary>
+    public static FileStatus? Stat(SafeFileHandle folder, byte[] buffer, int at, string path)
+    {
+        StatX x;
+        int result;
+        fixed (byte* name = &buffer[at])
+        {
+            do
+                result = statx((int)folder.DangerousGetHandle(), name, NoFollow, BasicStats, &x);
+            while (result < 0 && LastError == Interrupted);
+        }
+        return Status(result, x, path);
+    }
+
     private static FileStatus? Stat(int folder, string path, int flags)
     {
         StatX x;
@@ -62,6 +76,11 @@ internal static unsafe partial class Native
         do
             result = statx(folder, path, flags, BasicStats, &x);
         while (result < 0 && LastError == Interrupted);
+        return Status(result, x, path);
+    }
+
+    private static FileStatus? Status(int result, in StatX x, string path)
+    {
         if (result < 0)
             return LastError is Errno.NoEntry or Errno.NotFolder ? null : throw Errno.Failure(LastError, "Looking at", path);
         return new FileStatus(x.Size, x.Blocks * 512, x.Inode, new(x.DeviceMajor, x.DeviceMinor), new(x.NodeMajor, x.NodeMinor),
@@ -103,6 +122,9 @@ internal static unsafe partial class Native
 
     [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int statx(int folder, string path, int flags, uint mask, StatX* buffer);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial int statx(int folder, byte* name, int flags, uint mask, StatX* buffer);
 
     [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int statfs(string path, StatFs* buffer);

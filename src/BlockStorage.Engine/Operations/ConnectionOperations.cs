@@ -19,6 +19,10 @@ internal sealed record Connect(
     private ConnectedDevice? _device;
     private long _size = Record.Size;
 
+    /// <summary>The live side, once this very process has made and proven it.</summary>
+    [JsonIgnore]
+    public LiveConnection? Made => _device is { } made ? new LiveConnection(Record.Id, made.DevicePath, made.Size, true, "", []) : null;
+
     /// <summary>Secret we prove; never in the journal.</summary>
     [JsonIgnore]
     public ChapCredential? Chap { get; init; }
@@ -118,8 +122,8 @@ internal sealed record Connect(
     public override async Task<Action<ICatalogTransaction>> CompleteAsync(OperationContext context)
     {
         // Connecting has just proved the device; after a recovery what is there is looked up.
-        var live = _device is { } made ? new LiveConnection(Record.Id, made.DevicePath, made.Size, true, "", [])
-            : await (await ConnectorAsync(context, CancellationToken.None).ConfigureAwait(false)).LiveAsync(Record.Id, CancellationToken.None).ConfigureAwait(false)
+        var live = Made
+            ?? await (await ConnectorAsync(context, CancellationToken.None).ConfigureAwait(false)).LiveAsync(Record.Id, CancellationToken.None).ConfigureAwait(false)
             ?? throw new BlockStorageException(BlockErrors.ConnectionLost, $"The connection of {What} is gone right after it was made.", What);
         return catalog =>
         {

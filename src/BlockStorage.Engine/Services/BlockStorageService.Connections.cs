@@ -81,13 +81,12 @@ public sealed partial class BlockStorageService
             State = BlockStates.Attaching,
             CreatedAt = DateTime.UtcNow,
         };
-        return Plan(
-            [new Connect(record, what, protocol == "iscsi" ? target!.Id : "", protocol == "local" ? volume.PoolId : "", settings.InitiatorIqn, request.Timeout ?? ConnectTimeout)
-            {
-                Chap = protocol == "iscsi" ? request.Credential ?? OwnSecret(view, target!, settings.InitiatorIqn) : null,
-                MutualChap = protocol == "iscsi" && target!.MutualSecretId.Length > 0 ? _secrets.Load(target.MutualSecretId) : null,
-            }],
-            (_, stop) => ConnectionAsync(record.Id, stop));
+        return PlanConnect(new Connect(
+            record, what, protocol == "iscsi" ? target!.Id : "", protocol == "local" ? volume.PoolId : "", settings.InitiatorIqn, request.Timeout ?? ConnectTimeout)
+        {
+            Chap = protocol == "iscsi" ? request.Credential ?? OwnSecret(view, target!, settings.InitiatorIqn) : null,
+            MutualChap = protocol == "iscsi" && target!.MutualSecretId.Length > 0 ? _secrets.Load(target.MutualSecretId) : null,
+        });
     });
 
     /// <inheritdoc/>
@@ -199,10 +198,12 @@ public sealed partial class BlockStorageService
             State = BlockStates.Attaching,
             CreatedAt = DateTime.UtcNow,
         };
-        return Plan(
-            [new Connect(record, iqn, "", "", settings.InitiatorIqn, request.Timeout ?? ConnectTimeout) { Chap = request.Credential }],
-            (_, stop) => ConnectionAsync(record.Id, stop));
+        return PlanConnect(new Connect(record, iqn, "", "", settings.InitiatorIqn, request.Timeout ?? ConnectTimeout) { Chap = request.Credential });
     }
+
+    // Connecting has just proved the device, which is not looked up once more: reading all links of the machine takes longer than the rest.
+    private BlockPlan<BlockConnection> PlanConnect(Connect connect) => Plan([connect], (_, _) => Task.FromResult(
+        _catalog.Read(catalog => Mapping.ToModel(catalog.Get<ConnectionRecord>(connect.Record.Id), View.Read(catalog), connect.Made, _node.Name))));
 
     private async Task<BlockPlan<BlockConnection>> ExistingAsync(ConnectionRecord existing, string what, CancellationToken cancel)
     {

@@ -72,10 +72,7 @@ internal sealed class SqliteTransactionScope(SqliteConnection connection, Sqlite
         if (value is not null)
             command.Parameters.AddWithValue("$value", value);
         using var reader = command.ExecuteReader();
-        var found = new List<T>();
-        while (reader.Read())
-            found.Add(table.Read(reader));
-        return found;
+        return table.Read(reader);
     }
 
     private static int Run<T>(SqliteCommand command, T record) where T : CatalogRecord

@@ -1,6 +1,9 @@
+using System.Buffers.Text;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
+using SQLitePCL;
 
 namespace BlockStorage.Engine.Catalog.Sqlite;
 
@@ -22,7 +25,17 @@ internal sealed class Table<T>(string name, (string Column, Func<T, object?> Val
 
     public bool HasColumn(string column) => columns.Any(known => known.Column == column);
 
-    public T Read(SqliteDataReader reader) => read(new RowReader(reader));
+    public List<T> Read(SqliteDataReader reader)
+    {
+        var found = new List<T>();
+        var row = reader.Handle is { } statement ? new RowReader(statement) : null;
+        while (reader.Read())
+        {
+            row!.Rewind();
+            found.Add(read(row));
+        }
+        return found;
+    }
 
     public void Bind(SqliteCommand command, T record)
     {
@@ -41,39 +54,58 @@ internal sealed class Table<T>(string name, (string Column, Func<T, object?> Val
     };
 }
 
-/// <summary>Reads the columns of a row one after the other.</summary>
-internal sealed class RowReader(SqliteDataReader reader)
+/// <summary>
+/// Reads the columns of a row one after the other, out of SQLite's own memory: with ten thousand rows a new string for
+/// every cell would be most of the cost, and most cells of a column repeat.
+/// </summary>
+internal sealed class RowReader(sqlite3_stmt row)
 {
+    private readonly string[] _last = new string[raw.sqlite3_column_count(row)];
     private int _next;
 
-    public string Text() => reader.GetString(_next++);
+    /// <summary>Begins the next row.</summary>
+    public void Rewind() => _next = 0;
 
-    public long Number() => reader.GetInt64(_next++);
+    public string Text()
+    {
+        var column = _next++;
+        var utf8 = raw.sqlite3_column_blob(row, column);
+        if (utf8.IsEmpty)
+            return "";
+        var last = _last[column];
+        return last is not null && Ascii.Equals(utf8, last) ? last : _last[column] = Encoding.UTF8.GetString(utf8);
+    }
 
-    public double Real() => reader.GetDouble(_next++);
+    public long Number() => raw.sqlite3_column_int64(row, _next++);
 
-    public bool Flag() => reader.GetInt64(_next++) != 0;
+    public double Real() => raw.sqlite3_column_double(row, _next++);
 
-    public long? NumberOrNull() => reader.IsDBNull(_next) ? Skip<long?>() : reader.GetInt64(_next++);
+    public bool Flag() => Number() != 0;
 
-    public DateTime Time() => Parse(reader.GetString(_next++));
+    public long? NumberOrNull() => IsNull() ? Skip<long?>() : Number();
 
-    public DateTime? TimeOrNull() => reader.IsDBNull(_next) ? Skip<DateTime?>() : Parse(reader.GetString(_next++));
+    public DateTime Time()
+    {
+        var utf8 = raw.sqlite3_column_blob(row, _next++);
+        return Utf8Parser.TryParse(utf8, out DateTime time, out var used, 'O') && used == utf8.Length ? time
+            : throw new FormatException($"'{Encoding.UTF8.GetString(utf8)}' in the catalogue is not a time.");
+    }
+
+    public DateTime? TimeOrNull() => IsNull() ? Skip<DateTime?>() : Time();
 
     public IReadOnlyList<string> Texts()
     {
-        var json = reader.GetString(_next++);
-        return json == "[]" ? [] : JsonSerializer.Deserialize(json, CatalogJson.Default.IReadOnlyListString) ?? [];
+        var json = raw.sqlite3_column_blob(row, _next++);
+        return json.SequenceEqual("[]"u8) ? [] : JsonSerializer.Deserialize(json, CatalogJson.Default.IReadOnlyListString) ?? [];
     }
+
+    private bool IsNull() => raw.sqlite3_column_type(row, _next) == raw.SQLITE_NULL;
 
     private TValue? Skip<TValue>()
     {
         _next++;
         return default;
     }
-
-    private static DateTime Parse(string text) =>
-        DateTime.ParseExact(text, "o", CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind);
 }
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(IReadOnlyList<string>))]

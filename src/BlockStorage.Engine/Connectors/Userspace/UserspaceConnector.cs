@@ -78,7 +78,7 @@ internal sealed class UserspaceConnector(StateRoot root, ICommandRunner runner) 
         if (state is not null && state.Connector != Name)
             return;
         var daemon = new StorageDaemon(folder);
-        var dead = Live(connectionId).FirstOrDefault() is not { Alive: true };
+        var dead = force && Live(connectionId).FirstOrDefault() is not { Alive: true };
         daemon.Resume();
         foreach (var device in LoopDevices.FindByBackingFile(daemon.ExportFile))
         {
@@ -98,7 +98,7 @@ internal sealed class UserspaceConnector(StateRoot root, ICommandRunner runner) 
             // Once its link is cut the device shows another path for the same file.
             await LoopLink.DetachAsync(device, LoopDevices.BackingFile(device) ?? daemon.ExportFile, force, CancellationToken.None).ConfigureAwait(false);
         }
-        await daemon.EndAsync(force && dead).ConfigureAwait(false);
+        await daemon.EndAsync(dead).ConfigureAwait(false);
         folder.Delete();
     }
 

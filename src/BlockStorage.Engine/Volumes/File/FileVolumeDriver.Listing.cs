@@ -1,4 +1,4 @@
-using System.IO.Enumeration;
+using System.Runtime.InteropServices;
 using BlockStorage.Engine.Host;
 
 namespace BlockStorage.Engine.Volumes.File;
@@ -8,42 +8,34 @@ internal sealed partial class FileVolumeDriver
 {
     private const string Ok = "ok";
     private const string SidecarMissing = "sidecar missing";
-    private static readonly EnumerationOptions AllNames = new() { AttributesToSkip = 0 };
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<BackendObject>> ListAsync(CancellationToken cancel) =>
         RunAsync<IReadOnlyList<BackendObject>>(() =>
         {
             RequireUsable();
-            using var folder = Native.Open(_layout.DataFolder, OpenMode.ReadOnly);
-            var entries = new Dictionary<string, Entry>();
+            using var folder = new FolderReader(_layout.DataFolder);
+            var entries = new Dictionary<string, Entry>(StringComparer.Ordinal);
+            var byId = entries.GetAlternateLookup<ReadOnlySpan<char>>();
             var objects = new List<BackendObject>();
-            foreach (var name in new FileSystemEnumerable<string>(_layout.DataFolder, (ref FileSystemEntry entry) => entry.FileName.ToString(), AllNames))
+            while (folder.Next())
             {
                 cancel.ThrowIfCancellationRequested();
-                if (name is PoolLayout.MarkerName or ProbeSource or ProbeTarget)
+                if (folder.Name is PoolLayout.MarkerName or ProbeSource or ProbeTarget)
                     continue;
-                if (PoolLayout.Parse(name) is { } ours)
+                if (PoolLayout.Parse(folder.Name) is { } role)
+                    CollectionsMarshal.GetValueRefOrAddDefault(byId, PoolLayout.IdOf(folder.Name), out _).Add(role, folder);
+                else if (folder.Stat() is { } status)
                 {
-                    var entry = entries.GetValueOrDefault(ours.Id);
-                    entries[ours.Id] = ours.Role switch
-                    {
-                        FileRole.Volume or FileRole.Snapshot => entry with { Data = name, Role = ours.Role },
-                        FileRole.Sidecar => entry with { Sidecar = name },
-                        FileRole.Unfinished => entry with { Unfinished = name },
-                        // Beside data it is only a change of texts that is on its way.
-                        _ => entry with { UnfinishedSidecar = name },
-                    };
-                }
-                else if (Native.Stat(folder, name) is { } status)
+                    var name = folder.Name.ToString();
                     objects.Add(new BackendObject(name, BackendKind.Foreign, PathOf(name), status.Size, status.Allocated, Ok, null));
+                }
             }
             objects.EnsureCapacity(objects.Count + entries.Count);
             foreach (var (id, entry) in entries)
             {
-                // What goes away between the two looks was not there.
-                if (Native.Stat(folder, entry.First) is { } status)
-                    objects.Add(Describe(id, entry, status));
+                if (Describe(id, entry) is { } item)
+                    objects.Add(item);
             }
             return objects;
         }, cancel);
@@ -98,22 +90,62 @@ internal sealed partial class FileVolumeDriver
         }
     }
 
-    private BackendObject Describe(string id, Entry entry, FileStatus status)
+    // What goes away between the two looks was not there.
+    private BackendObject? Describe(string id, in Entry entry)
     {
-        if (entry.Data is null)
-            return new BackendObject(id, BackendKind.Partial, PathOf(entry.First), status.Size, status.Allocated,
-                "half-made", null);
-        var health = entry.Sidecar is null ? SidecarMissing : entry.Unfinished is null ? Ok : "an unfinished copy lies beside it";
-        return new BackendObject(id, entry.Role == FileRole.Volume ? BackendKind.Volume : BackendKind.Snapshot,
-            PathOf(entry.Data), status.Size, status.Allocated, health, null);
+        if (entry.Role is not { } role)
+        {
+            var path = PathOf(entry.Partial ?? id + PoolLayout.Sidecar);
+            return Native.Stat(path) is { } status
+                ? new BackendObject(id, BackendKind.Partial, path, status.Size, status.Allocated, "half-made", null)
+                : null;
+        }
+        if (entry.Data is not { } data)
+            return null;
+        var (kind, suffix) = role == FileRole.Volume ? (BackendKind.Volume, PoolLayout.Volume) : (BackendKind.Snapshot, PoolLayout.Snapshot);
+        var health = !entry.Sidecar ? SidecarMissing : entry.Copying ? "an unfinished copy lies beside it" : Ok;
+        return new BackendObject(id, kind, _layout.Data(id, suffix), data.Size, data.Allocated, health, null);
     }
 
     private string PathOf(string name) => Path.Combine(_layout.DataFolder, name);
 
-    /// <summary>Names that belong to one id.</summary>
-    private readonly record struct Entry(string? Data, FileRole Role, string? Sidecar, string? Unfinished, string? UnfinishedSidecar)
+    /// <summary>What there is of one id.</summary>
+    private struct Entry
     {
-        /// <summary>The one that says most.</summary>
-        public string First => Data ?? Unfinished ?? Sidecar ?? UnfinishedSidecar!;
+        /// <summary>Volume or Snapshot; null where there is no data.</summary>
+        public FileRole? Role { get; private set; }
+
+        /// <summary>What the data is; null where it went away meanwhile.</summary>
+        public (long Size, long Allocated)? Data { get; private set; }
+
+        public bool Sidecar { get; private set; }
+
+        /// <summary>A copy that is being made. A description on its way is nothing of that kind.</summary>
+        public bool Copying { get; private set; }
+
+        /// <summary>The unfinished name that says most.</summary>
+        public string? Partial { get; private set; }
+
+        /// <summary>Takes in the name that was found last.</summary>
+        public void Add(FileRole role, FolderReader folder)
+        {
+            switch (role)
+            {
+                case FileRole.Volume or FileRole.Snapshot:
+                    Role = role;
+                    Data = folder.Stat() is { } status ? (status.Size, status.Allocated) : null;
+                    break;
+                case FileRole.Sidecar:
+                    Sidecar = true;
+                    break;
+                case FileRole.Unfinished:
+                    Copying = true;
+                    Partial = folder.Name.ToString();
+                    break;
+                default:
+                    Partial ??= folder.Name.ToString();
+                    break;
+            }
+        }
     }
 }

@@ -148,7 +148,7 @@ internal sealed partial class FileVolumeDriver
     {
         var names = Directory.EnumerateFileSystemEntries(_layout.DataFolder)
             .Select(path => Path.GetFileName(path)).Where(name => name != PoolLayout.MarkerName).ToList();
-        var kept = names.Where(name => PoolLayout.Parse(name) is not { Role: FileRole.Sidecar or FileRole.Unfinished or FileRole.UnfinishedSidecar }
+        var kept = names.Where(name => PoolLayout.Parse(name) is not (FileRole.Sidecar or FileRole.Unfinished or FileRole.UnfinishedSidecar)
             && name is not (ProbeSource or ProbeTarget or PoolLayout.MarkerName + AtomicFile.TemporarySuffix)).ToList();
         if (kept.Count > 0)
             throw new BlockStorageException(BlockErrors.PoolNotEmpty,

@@ -9,10 +9,12 @@ internal sealed class PoolLayout(string folder)
     /// <summary>Suffix of the data of snapshots.</summary>
     public const string Snapshot = ".snap";
 
+    /// <summary>Suffix of descriptions.</summary>
+    public const string Sidecar = ".json";
+
     /// <summary>Suffix of what is being made; never data of anything.</summary>
     public const string Unfinished = ".new";
 
-    private const string Sidecar = ".json";
     private const int IdLength = 36;
 
     /// <summary>The pool.</summary>
@@ -47,13 +49,16 @@ internal sealed class PoolLayout(string folder)
         Data(id, Volume + Unfinished), Data(id, Snapshot + Unfinished), SidecarOf(id) + Host.AtomicFile.TemporarySuffix,
     ];
 
-    /// <summary>Tells what a name in the data folder is.</summary>
+    /// <summary>The id that a name of ours begins with.</summary>
+    public static ReadOnlySpan<char> IdOf(ReadOnlySpan<char> name) => name[..IdLength];
+
+    /// <summary>Tells what a name in the data folder is for.</summary>
     /// <returns>Null for a name that is not ours.</returns>
-    public static (string Id, FileRole Role)? Parse(string name)
+    public static FileRole? Parse(ReadOnlySpan<char> name)
     {
-        if (name.Length <= IdLength || !IsId(name.AsSpan(0, IdLength)))
+        if (name.Length <= IdLength || !IsId(IdOf(name)))
             return null;
-        FileRole? role = name[IdLength..] switch
+        return name[IdLength..] switch
         {
             Volume => FileRole.Volume,
             Snapshot => FileRole.Snapshot,
@@ -62,7 +67,6 @@ internal sealed class PoolLayout(string folder)
             Sidecar + Host.AtomicFile.TemporarySuffix => FileRole.UnfinishedSidecar,
             _ => null,
         };
-        return role is { } known ? (name[..IdLength], known) : null;
     }
 
     /// <summary>Whether a text is an id as we write them: lower case with hyphens.</summary>
