@@ -12,7 +12,7 @@ namespace BlockStorage.Benchmarks;
 /// <summary>Lists many volumes, records and files both real. They stay for the cmdlet's turn.</summary>
 internal static class ListBenchmark
 {
-    private const int Rounds = 9;
+    private const int Rounds = 25;
 
     public static async Task<int> RunAsync(string home, int count)
     {

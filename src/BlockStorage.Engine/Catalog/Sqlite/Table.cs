@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
@@ -25,6 +26,8 @@ internal sealed class Table<T>(string name, (string Column, Func<T, object?> Val
 
     public bool HasColumn(string column) => columns.Any(known => known.Column == column);
 
+    // Optimized at once: a command lists once or twice, and the runtime would see that it is hot only after several.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public List<T> Read(SqliteDataReader reader)
     {
         var found = new List<T>();
@@ -66,6 +69,7 @@ internal sealed class RowReader(sqlite3_stmt row)
     /// <summary>Begins the next row.</summary>
     public void Rewind() => _next = 0;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public string Text()
     {
         var column = _next++;
@@ -84,6 +88,7 @@ internal sealed class RowReader(sqlite3_stmt row)
 
     public long? NumberOrNull() => IsNull() ? Skip<long?>() : Number();
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public DateTime Time()
     {
         var utf8 = raw.sqlite3_column_blob(row, _next++);
