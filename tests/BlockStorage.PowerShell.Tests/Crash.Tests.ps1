@@ -3,12 +3,15 @@ BeforeAll {
     . "$PSScriptRoot/Common.ps1"
     $manifest = $env:BLOCKSTORAGE_TEST_MANIFEST
 
+    # What a killed runtime would leave in /tmp.
+    $noPipes = @{ DOTNET_EnableDiagnostics = '0'; POWERSHELL_DIAGNOSTICS_OPTOUT = '1' }
+
     # Starts a shell, waits until it says that it begins, kills it after so many milliseconds.
     function Stop-ShellAfter ([int] $Milliseconds, [string] $Script) {
         $mark = "$folder/begin"
         $text = "Import-Module '$manifest'; `$null = Get-BlockVolume; Set-Content '$mark' go; $Script"
         $encoded = [Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($text))
-        $shell = Start-Process pwsh '-NoProfile', '-NonInteractive', '-EncodedCommand', $encoded -PassThru -RedirectStandardOutput /dev/null -RedirectStandardError "$folder/stderr"
+        $shell = Start-Process pwsh '-NoProfile', '-NonInteractive', '-EncodedCommand', $encoded -PassThru -RedirectStandardOutput /dev/null -RedirectStandardError "$folder/stderr" -Environment $noPipes
         $limit = (Get-Date).AddSeconds(60)
         while (-not (Test-Path $mark) -and (Get-Date) -lt $limit) { Start-Sleep -Milliseconds 10 }
         Test-Path $mark | Should -BeTrue -Because 'the shell must have begun'

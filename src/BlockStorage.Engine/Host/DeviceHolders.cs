@@ -15,7 +15,7 @@ internal static class DeviceHolders
     /// <summary>All that can be found. Processes are a best effort: those of others are hidden from anyone but root.</summary>
     public static IReadOnlyList<DeviceHolder> Find(string device)
     {
-        var nodes = Partitions(device).Prepend(device).ToHashSet();
+        var nodes = Partitions(LoopDevices.KernelName(device)).Prepend(LoopDevices.KernelName(device)).ToHashSet();
         var found = new List<DeviceHolder>();
         foreach (var node in nodes)
         {

@@ -106,6 +106,10 @@ internal static class LoopDevices
         Native.RefreshLoop(handle, device);
     }
 
+    /// <summary>What the kernel calls a block device: names by device-mapper or udev are links, and sysfs knows only what they lead to.</summary>
+    public static string KernelName(string device) =>
+        new FileInfo(device) is { LinkTarget: not null } link ? link.ResolveLinkTarget(returnFinalTarget: true)!.FullName : device;
+
     /// <summary>Bytes of a block device, from sysfs: never waits for the device.</summary>
     public static long Size(string device) => ReadNumber(device, "size") * 512;
 
@@ -117,7 +121,7 @@ internal static class LoopDevices
 
     private static string? ReadAttribute(string device, string attribute)
     {
-        var path = $"/sys/block/{Path.GetFileName(device)}/{attribute}";
+        var path = $"/sys/block/{Path.GetFileName(KernelName(device))}/{attribute}";
         // Most loop devices are not bound; an exception for each would cost more than all else.
         if (!File.Exists(path))
             return null;
@@ -135,11 +139,14 @@ internal static class LoopDevices
     private static bool IsOf(string device, string file)
     {
         var backing = BackingFile(device);
-        if (backing == file)
+        if (backing is null)
+            return false;
+        // The kernel shows where a device name leads to.
+        if (backing == file || backing == KernelName(file))
             return true;
         // A renamed mount, a link or another namespace shows another path for the same file.
-        var deleted = backing?.EndsWith(Deleted, StringComparison.Ordinal) == true;
-        var path = deleted ? backing![..^Deleted.Length] : backing;
+        var deleted = backing.EndsWith(Deleted, StringComparison.Ordinal);
+        var path = deleted ? backing[..^Deleted.Length] : backing;
         return Path.GetFileName(path) == Path.GetFileName(file) && IsSameFile(device, file, whenGone: deleted && path == file);
     }
 

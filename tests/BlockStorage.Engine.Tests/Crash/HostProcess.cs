@@ -12,6 +12,8 @@ internal static class HostProcess
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(Assembly);
+        // A killed runtime leaves the pipes of its debugger in /tmp.
+        start.Environment["DOTNET_EnableDiagnostics"] = "0";
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         return Process.Start(start)!;

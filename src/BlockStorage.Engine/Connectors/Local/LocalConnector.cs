@@ -3,7 +3,10 @@ using BlockStorage.Services;
 
 namespace BlockStorage.Engine.Connectors.Local;
 
-/// <summary>Makes a file of this machine a block device: a loop device on the volume itself.</summary>
+/// <summary>
+/// The volume's own device on this machine: the device itself where the volume is one, else a loop device on its file.
+/// A device is also looped where it must be read-only and is not.
+/// </summary>
 internal sealed class LocalConnector(StateRoot root) : IConnector
 {
     /// <inheritdoc/>
@@ -26,8 +29,10 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
                 return Describe(folder, before, there);
             await DisconnectAsync(info.Id, force: false, cancel).ConfigureAwait(false);
         }
-        var size = Native.Stat(info.LocalPath)?.Size
+        var status = Native.Stat(info.LocalPath)
             ?? throw new BlockStorageException(BlockErrors.VolumeDamaged, $"There is no '{info.LocalPath}' to connect.", info.LocalPath);
+        var itself = status.IsBlockDevice && (!info.ReadOnly || LoopDevices.IsReadOnly(info.LocalPath));
+        var size = status.IsBlockDevice ? LoopDevices.Size(info.LocalPath) : status.Size;
         if (info.Size > 0 && info.Size != size)
             throw new BlockStorageException(BlockErrors.WrongDevice, $"'{info.LocalPath}' has {size} bytes, not {info.Size}.", info.LocalPath);
         var state = new ConnectionState(Name, "", "", 0, info.Serial, size, info.ReadOnly, info.LocalPath, "")
@@ -35,6 +40,11 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
             Foreign = LoopDevices.FindByBackingFile(info.LocalPath),
         };
         cancel.ThrowIfCancellationRequested();
+        if (itself)
+        {
+            folder.Create(root, state with { Device = info.LocalPath });
+            return new ConnectedDevice(info.LocalPath, size, info.Serial, "");
+        }
         folder.Create(root, state);
         try
         {
@@ -67,7 +77,8 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
                 else
                     LoopLink.Unmount(device);
                 cancel.ThrowIfCancellationRequested();
-                await LoopLink.DetachAsync(device, state.BackingFile, force, CancellationToken.None).ConfigureAwait(false);
+                if (device != state.BackingFile)
+                    await LoopLink.DetachAsync(device, state.BackingFile, force, CancellationToken.None).ConfigureAwait(false);
             }
         }
         folder.Delete();
@@ -86,7 +97,10 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
     public async Task ResizeAsync(string connectionId, long size, CancellationToken cancel)
     {
         var (folder, state, device) = Require(connectionId);
-        await LoopLink.ResizeAsync(device, size, cancel).ConfigureAwait(false);
+        if (device != state.BackingFile)
+            await LoopLink.ResizeAsync(device, size, cancel).ConfigureAwait(false);
+        else if (LoopDevices.Size(device) is var now && now != size)
+            throw new BlockStorageException(BlockErrors.WrongDevice, $"{device} has {now} bytes after the resize, not {size}.", device);
         folder.Save(state with { Size = size, Device = device });
     }
 
@@ -100,7 +114,7 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
         var mounts = LoopLink.MountPoints(all.Select(pair => pair.Device).Where(device => device.Length > 0).ToArray());
         return Task.FromResult<IReadOnlyList<LiveConnection>>(all.Select(pair => pair.Device.Length > 0
             ? new LiveConnection(pair.Id, pair.Device, LoopDevices.Size(pair.Device), true, "", mounts[pair.Device].ToArray())
-            : new LiveConnection(pair.Id, "", 0, false, "the loop device is gone", [])).ToArray());
+            : new LiveConnection(pair.Id, "", 0, false, "the device is gone", [])).ToArray());
     }
 
     private ConnectedDevice Describe(ConnectionFolder folder, ConnectionState state, string device)
@@ -120,6 +134,8 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
     // One that was attached just before a kill is not in the state yet; it is on our file and nobody else's.
     private IReadOnlyList<string> Devices(ConnectionState state)
     {
+        if (state.Device == state.BackingFile)
+            return Native.Stat(state.Device) is { IsBlockDevice: true } ? [state.Device] : [];
         var there = LoopDevices.FindByBackingFile(state.BackingFile);
         if (state.Device.Length > 0)
             return there.Where(device => device == state.Device).ToArray();
