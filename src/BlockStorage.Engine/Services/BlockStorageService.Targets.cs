@@ -167,7 +167,7 @@ public sealed partial class BlockStorageService
         var old = _catalog.Read(catalog => catalog.ListBy<GrantRecord>("target_id", targetId));
         var secrets = new NewSecrets();
         var grant = Grants(targetId, [initiator], credential, noChap, secrets)[0];
-        if (old.FirstOrDefault(other => other.Initiator == grant.Initiator) is { } same && credential is null)
+        if (old.FirstOrDefault(other => other.Initiator == grant.Initiator) is { } same && credential is null && !(noChap && same.UserName.Length > 0))
             return Task.FromResult(Nothing("Grant access", $"{grant.Initiator} on {target.Name}", () => Task.FromResult(AccessOf(target, same))));
         var replaced = old.Where(other => other.Initiator == grant.Initiator).ToArray();
         if (old.Except(replaced).Any(other => other.UserName.Length > 0 != grant.UserName.Length > 0))

@@ -82,6 +82,18 @@ public sealed class TargetVerbTests(ServiceFixture fixture) : IClassFixture<Serv
     }
 
     [RootFact]
+    public async Task A_right_with_CHAP_becomes_one_without_when_asked_for()
+    {
+        var target = await Publish(await Volume(), new PublishRequest(Initiator: [Friend]));
+        Assert.Equal("Credential", Assert.Single(await Access(target)).Authentication);
+        await fixture.Run(_service.GrantAccessAsync(target.Id, Friend, null, noChap: true, fixture.Stop));
+        Assert.Equal("None", Assert.Single(await Access(target)).Authentication);
+        await IscsiDiscovery.ProveLoginAsync(Login(target, null), fixture.Stop);
+        await fixture.Run(_service.GrantAccessAsync(target.Id, Friend, null, noChap: false, fixture.Stop));
+        Assert.Equal("None", Assert.Single(await Access(target)).Authentication);
+    }
+
+    [RootFact]
     public async Task Credentials_that_break_the_rules_are_refused_and_never_repeated()
     {
         var volume = await Volume();
