@@ -3,9 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 . build/common.sh
+. build/lab.sh
 
 case "${1:-}" in
-    deps) install_packages ;;
+    deps) install_packages; if reason=$(lab_unavailable); then echo "No lab here: $reason" >&2; fi ;;
     build) install_packages; build_all; stage ;;
     demo) install_packages; build_all; stage; run_demo ;;
     test) install_packages; build_all; stage; exec build/test.sh "${@:2}" ;;

@@ -3,6 +3,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . build/common.sh
+. build/lab.sh
 
 passed=0 failed=0 skipped=0
 results=$PWD/artifacts/test-results
@@ -24,32 +25,67 @@ skip() {
 
 attribute() { sed -n "s/.*<$2 [^>]*\b$3=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1; }
 
+# Adds the counts of an xunit result file.
+count_trx() {
+    local total executed
+    if [ ! -f "$1" ]; then
+        failed=$((failed + 1))
+        echo "FAILED: $2 gave no result"
+        return
+    fi
+    passed=$((passed + $(attribute "$1" Counters passed)))
+    failed=$((failed + $(attribute "$1" Counters failed)))
+    total=$(attribute "$1" Counters total)
+    executed=$(attribute "$1" Counters executed)
+    skipped=$((skipped + total - executed))
+    sed -n 's/.*testName="\([^"]*\)".*outcome="NotExecuted".*/SKIPPED: \1/p' "$1"
+}
+
+# Adds the counts of a Pester run.
+count_pester() {
+    local p f s
+    if [ -f "$1" ]; then
+        read -r p f s <"$1"
+        passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $2 gave no result"
+    fi
+}
+
 check "Source is formatted" dotnet format BlockStorage.sln --verify-no-changes --no-restore
 
 say "Engine tests (xunit)"
-if dotnet test tests/BlockStorage.Engine.Tests -c "$configuration" --no-build --nologo -v q \
+if dotnet test tests/BlockStorage.Engine.Tests -c "$configuration" --no-build --nologo -v q --filter 'Needs!=Lab' \
     --logger "console;verbosity=minimal" --logger "trx;LogFileName=engine.trx" --results-directory "$results" --collect "XPlat Code Coverage"; then :; fi
-if [ -f "$results/engine.trx" ]; then
-    passed=$((passed + $(attribute "$results/engine.trx" Counters passed)))
-    failed=$((failed + $(attribute "$results/engine.trx" Counters failed)))
-    total=$(attribute "$results/engine.trx" Counters total)
-    executed=$(attribute "$results/engine.trx" Counters executed)
-    skipped=$((skipped + total - executed))
-    sed -n 's/.*testName="\([^"]*\)".*outcome="NotExecuted".*/SKIPPED: \1/p' "$results/engine.trx"
-    coverage=$(find "$results" -name coverage.cobertura.xml | head -n 1)
-    [ -z "$coverage" ] || printf 'Engine line coverage: %s %%\n' \
-        "$(sed -n 's/.*<coverage line-rate="\([0-9.]*\)".*/\1/p' "$coverage" | awk '{printf "%.1f", $1 * 100}')"
+count_trx "$results/engine.trx" "the engine tests"
+coverage=$(find "$results" -name coverage.cobertura.xml | head -n 1)
+[ -z "$coverage" ] || printf 'Engine line coverage: %s %%\n' \
+    "$(sed -n 's/.*<coverage line-rate="\([0-9.]*\)".*/\1/p' "$coverage" | awk '{printf "%.1f", $1 * 100}')"
+
+pwsh=$(find_pwsh)
+pester=
+[ -z "$pwsh" ] || pester=$(find_pester "$pwsh")
+
+say "Lab suites (xunit and Pester on a real kernel)"
+if reason=$(lab_unavailable); then
+    skip "lab suites" "$reason"
 else
-    failed=$((failed + 1))
-    echo "FAILED: the engine tests gave no result"
+    run_lab_suites "$pwsh" "$pester"
+    ended=$?
+    count_trx "$results/lab.trx" "the lab run"
+    # The log is begun when there is something to run.
+    [ ! -f "$results/lab-pester.log" ] || count_pester "$results/lab-pester.counts" "the Pester run in the lab"
+    if [ $ended -gt 1 ]; then
+        failed=$((failed + 1))
+        echo "FAILED: the lab run ended with status $ended"
+    fi
 fi
 
 say "Cmdlet tests (Pester in PowerShell)"
-pwsh=$(find_pwsh)
 if [ -z "$pwsh" ]; then
     skip "Pester" "no pwsh on PATH and 'dotnet tool install PowerShell' did not bring one"
 else
-    pester=$(find_pester "$pwsh")
     if [ -z "$pester" ]; then
         skip "Pester" "Pester $pester_version is not installed and could not be had"
     else
@@ -58,13 +94,7 @@ else
             -ModulePath "$module" -PesterPath "$pester" -OutFile "$results/pester.xml" -CountFile "$results/pester.counts" \
             >"$results/pester.log" 2>&1 || cat "$results/pester.log"
         sed 's/\x1b\[[0-9;]*m//g' "$results/pester.log" | grep -E '^ *\[-\]|^SKIPPED|^Tests (Passed|completed)' || true
-        if [ -f "$results/pester.counts" ]; then
-            read -r p f s <"$results/pester.counts"
-            passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-        else
-            failed=$((failed + 1))
-            echo "FAILED: the Pester run gave no result"
-        fi
+        count_pester "$results/pester.counts" "the Pester run"
     fi
     if "$pwsh" -NoProfile -NonInteractive -Command 'exit [int](-not (Get-Module -ListAvailable PSScriptAnalyzer))'; then
         check "PSScriptAnalyzer" "$pwsh" -NoProfile -NonInteractive -File build/analyze.ps1 -ModulePath "$module"

@@ -9,6 +9,8 @@ param(
     [string[]] $Path = $PSScriptRoot,
     # Manifest of Pester; the installed one without it.
     [string] $PesterPath = 'Pester',
+    # Only blocks with this tag; without it all that can run outside the lab.
+    [string] $Tag,
     # "passed failed skipped" goes here.
     [string] $CountFile
 )
@@ -22,24 +24,27 @@ $saved = $env:BLOCKSTORAGE_TEST_MANIFEST
 try {
     $env:BLOCKSTORAGE_TEST_MANIFEST = $manifest
     $command = {
-        param($paths, $out, $counts, $pester)
+        param($paths, $out, $counts, $pester, $tag)
         Import-Module $pester -MinimumVersion 5.7 -MaximumVersion 5.99
         $configuration = New-PesterConfiguration
         $configuration.Run.Path = $paths -split '\n'
         $configuration.Run.PassThru = $true
+        if ($tag) { $configuration.Filter.Tag = $tag } else { $configuration.Filter.ExcludeTag = 'Lab' }
         $configuration.Output.Verbosity = 'Detailed'
         $configuration.TestResult.Enabled = $true
         $configuration.TestResult.OutputPath = $out
         $result = Invoke-Pester -Configuration $configuration
+        # What the tags leave out is not skipped, it belongs to another run.
+        $notRun = @($result.NotRun | Where-Object ShouldRun)
         [ordered]@{
             Passed = $result.PassedCount
             # A block or file that could not run counts as one failure: nothing may be lost in silence.
             Failed = $result.FailedCount + $result.FailedBlocksCount + $result.FailedContainersCount
-            Skipped = $result.SkippedCount + $result.NotRunCount
-            SkippedName = @(@($result.Skipped) + @($result.NotRun) | ForEach-Object { "$($_.ExpandedPath): $($_.ErrorRecord.TargetObject.Message)" })
+            Skipped = $result.SkippedCount + $notRun.Count
+            SkippedName = @(@($result.Skipped) + $notRun | ForEach-Object { "$($_.ExpandedPath): $($_.ErrorRecord.TargetObject.Message)" })
         } | ConvertTo-Json | Set-Content $counts
     }
-    $text = "& { $command } @'`n$($Path -join "`n")`n'@ '$out' '$counts' '$PesterPath'"
+    $text = "& { $command } @'`n$($Path -join "`n")`n'@ '$out' '$counts' '$PesterPath' '$Tag'"
     pwsh -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand ([Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($text))) | Out-Host
     $result = Get-Content -Raw $counts | ConvertFrom-Json
     $result.SkippedName | ForEach-Object { Write-Output "SKIPPED: $_" }

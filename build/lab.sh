@@ -1,0 +1,23 @@
+# The lab as build.sh and test.sh see it. Sourced after common.sh.
+
+# Makes the lab ready. Where it cannot be, prints the reason and succeeds.
+lab_unavailable() {
+    local log
+    log=$(mktemp)
+    if tests/lab/lab prepare 2> >(tee "$log" >&2); then
+        rm -f "$log"
+        return 1
+    fi
+    sed -n 's/^lab: //p' "$log" | tail -n 1
+    rm -f "$log"
+}
+
+# Boots once and runs all lab suites. run_lab_suites PWSH PESTER (either may be empty)
+run_lab_suites() {
+    local pester=() mounts=
+    if [ -n "$1" ] && [ -n "$2" ]; then
+        mounts="$(dirname "$2"):/opt/pester:ro"
+        pester=(--env "LAB_PESTER=/opt/pester/Pester.psd1" --env "LAB_MODULE=/repo/${module#"$PWD/"}")
+    fi
+    LAB_REPO=$PWD LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-1800}" "${pester[@]}" -- build/lab-suites.sh
+}
