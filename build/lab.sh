@@ -19,5 +19,5 @@ run_lab_suites() {
         mounts="$(dirname "$2"):/opt/pester:ro"
         pester=(--env "LAB_PESTER=/opt/pester/Pester.psd1" --env "LAB_MODULE=/repo/${module#"$PWD/"}")
     fi
-    LAB_REPO=$PWD LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-1800}" "${pester[@]}" -- build/lab-suites.sh
+    LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-1800}" "${pester[@]}" -- build/lab-suites.sh
 }

@@ -24,8 +24,6 @@ make_state() {
     mkdir -p "$state/jobs"
     for letter in "${letters[@]}"; do truncate -s 4G "$state/disk-$letter.img"; done
     {
-        echo "$here /lab/host ro"
-        echo "$state /lab/run rw"
         echo "$repo /repo rw"
         host_folder dotnet /usr/share/dotnet
         host_folder pwsh /opt/powershell

@@ -27,8 +27,8 @@ apt_install() { DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-r
 
 # build_image FILE: an ext4 file system of the packages, the same for both engines.
 build_image() {
-    local root=$1.d log=$cache/image.log sources=() file proxy
-    rm -rf "$root"
+    local root=$1.d log=$cache/image.log sources=() alone=() file proxy
+    rm -rf "$cache"/root-*.d "$cache"/root-*.new
     # The guest comes from where the host's Debian packages come from.
     for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
         if grep -qsE '^[^#]*(deb |Suites)' "$file"; then
@@ -38,7 +38,10 @@ build_image() {
     done
     proxy=$(apt-config shell P Acquire::http::Proxy)
     proxy=${proxy#P=}
-    mmdebstrap --mode=root --variant=minbase --quiet --include="$(packages)" \
+    # In name spaces of its own where they are allowed: nothing runs or is mounted on when we are killed.
+    ! unshare --pid --fork --mount-proc true 2>/dev/null ||
+        alone=(setpriv --pdeathsig KILL unshare --pid --fork --kill-child --mount-proc)
+    "${alone[@]}" mmdebstrap --mode=root --variant=minbase --quiet --include="$(packages)" \
         ${proxy:+--aptopt="Acquire::http::Proxy \"${proxy//\'/}\""} \
         --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
@@ -46,7 +49,7 @@ build_image() {
         "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$root" "${sources[@]}" >"$log" 2>&1 || {
         tail -n 15 "$log" >&2
         rm -rf "$root"
-        die "mmdebstrap failed, see $log"
+        die "the root image cannot be made (no network?), see $log"
     }
     mkdir -p "$root"/lab/{host,run} "$root/repo" "$root/lib/modules" "$root/usr/share/dotnet" "$root/opt/powershell"
     # PID 1 only finds the host's folder; all else is guest/init there, so that a change to it needs no new image.
@@ -93,14 +96,8 @@ CONF
     mv "$1.new" "$1"
 }
 
-# Brings all that $1 (uml or qemu) needs to boot, or dies with the reason.
-prepare_engine() {
-    [ "$(uname -m)" = x86_64 ] || die "the lab runs on x86_64 only"
-    case $1 in
-        uml) need linux.uml:user-mode-linux ;;
-        qemu) prepare_qemu ;;
-        *) die "LAB_ENGINE is uml, qemu or auto, not '$1'" ;;
-    esac
+# Sets image, and makes it where it is not there.
+make_image() {
     image=$(image_path)
     [ ! -f "$image" ] || return 0
     need mmdebstrap:mmdebstrap mke2fs:e2fsprogs
@@ -111,3 +108,33 @@ prepare_engine() {
     note "root image built in $((EPOCHSECONDS - start)) s, $(du -h "$image" | cut -f 1)"
     find "$cache" -maxdepth 1 -name 'root-*.ext4' -mtime +14 -delete
 }
+
+# Sets engine. auto is uml where it can boot here, which one try tells; the answer is kept for this CPU and kernel.
+choose_engine() {
+    engine=${LAB_ENGINE:-auto}
+    local answer
+    answer=$cache/engine-$({ grep -m 1 'model name' /proc/cpuinfo && uname -r; } | sha256sum | cut -c 1-12)
+    case $engine in
+        uml | qemu) return ;;
+        auto) ;;
+        *) die "LAB_ENGINE is uml, qemu or auto, not '$engine'" ;;
+    esac
+    if [ -f "$answer" ]; then
+        engine=$(cat "$answer")
+    elif ! (need linux.uml:user-mode-linux); then
+        engine=qemu
+    elif probe_uml; then
+        engine=uml && echo uml >"$answer"
+    else
+        note "User-mode Linux cannot boot here, going on with qemu"
+        engine=qemu && echo qemu >"$answer"
+    fi
+}
+
+# In a subshell: what ends it is no end of ours.
+probe_uml() (
+    engine=uml name=probe-$$ state=$cache/run/probe-$$
+    trap drop EXIT
+    trap 'exit 1' INT TERM HUP
+    fresh_boot
+)
