@@ -1,5 +1,5 @@
 # Starting and ending the kernel of a lab, as User-mode Linux or in qemu. Sourced by lab.
-# $state holds disks and root overlay; shares ("HOST-PATH GUEST-PATH ro|rw" lines); jobs/; ctl, a pipe for our orders to PID 1;
+# $state holds disks and root overlay; engine and image, what it began with; shares ("HOST-PATH GUEST-PATH ro|rw" lines); jobs/; ctl, a pipe for our orders to PID 1;
 # tty.in and tty.out, the terminal of `lab shell`; console, what the kernel printed; pid; ready, written by PID 1.
 
 letters=(b c d e f g)
@@ -35,6 +35,7 @@ make_state() {
     } >"$state/shares"
     ! grep -qE '[^ ]+ [^ ]+ [^ ]+ |,' "$state/shares" || die "no blanks or commas in shared paths, please"
     echo "$engine" >"$state/engine"
+    echo "$image" >"$state/image"
 }
 
 # Boots with the disks and the root that lie in $state; returns when PID 1 takes orders.
