@@ -1,6 +1,7 @@
 # Starting and ending the kernel of a lab, as User-mode Linux or in qemu. Sourced by lab.
-# $state holds disks and root overlay; engine and image, what it began with; shares ("HOST-PATH GUEST-PATH ro|rw" lines); jobs/; ctl, a pipe for our orders to PID 1;
-# tty.in and tty.out, the terminal of `lab shell`; console, what the kernel printed; pid; ready, written by PID 1.
+# $state holds the disks and the root overlay; engine and image, what it began with; shares, lines "HOST-PATH GUEST-PATH ro|rw"; jobs/;
+# ctl, a pipe for our orders to PID 1; tty.in and tty.out, the terminal of `lab shell`; console, what the kernel printed; pid; ready,
+# written by PID 1.
 
 letters=(b c d e f g)
 
