@@ -164,7 +164,7 @@ public sealed partial class BlockStorageService
         var grants = view.GrantsOf(target.Id);
         var ours = grants.FirstOrDefault(grant => grant.Initiator == initiator)
             ?? grants.FirstOrDefault(grant => grant.Initiator == AnyInitiator)
-            ?? grants.FirstOrDefault(grant => System.Net.IPAddress.TryParse(grant.Initiator, out _) || System.Net.IPNetwork.TryParse(grant.Initiator, out _))
+            ?? grants.FirstOrDefault(grant => IsAddress(grant.Initiator))
             ?? throw new BlockStorageException(BlockErrors.AccessDenied,
                 $"{target.Name} does not let this machine ({initiator}) in.", target.Name,
                 $"Grant-IscsiTargetAccess -Target '{target.Name}' -Initiator '{initiator}'");

@@ -68,7 +68,7 @@ public sealed partial class BlockStorageService
         var secrets = new NewSecrets();
         if (request.MutualChap is { } proof)
             secrets.Add(mutual, CheckMutual(proof, request.Chap));
-        var grants = Grants(id, request.Initiator, request.Chap, request.NoChap, secrets);
+        var grants = Grants(id, Admitted(request.Initiator, driver, settings), request.Chap, request.NoChap, secrets);
         return PlanPublish(new Publish(target, grants, "", "", Exists: false) { Secrets = secrets }, driver);
     });
 
@@ -143,7 +143,7 @@ public sealed partial class BlockStorageService
             CreatedAt = DateTime.UtcNow,
         }) with
         { VolumeId = volume.Id, SnapshotId = snapshot?.Id ?? "", Lun = lun, ReadOnly = readOnly, Serial = ContextExtensions.ToSerial(sourceId) };
-        var grants = empty is not null ? view.GrantsOf(empty.Id) : Grants(target.Id, request.Initiator, request.Credential, request.NoChap, secrets);
+        var grants = empty is not null ? view.GrantsOf(empty.Id) : Grants(target.Id, Admitted(request.Initiator, driver, settings), request.Credential, request.NoChap, secrets);
         return PlanPublish(new Publish(target, empty is null ? grants : [], what, volume.PoolId, Exists: empty is not null) { Secrets = secrets }, driver);
     });
 
@@ -161,14 +161,15 @@ public sealed partial class BlockStorageService
 
     /// <inheritdoc/>
     public Task<BlockPlan<IscsiTargetAccess>> GrantAccessAsync(
-        string targetId, string initiator, ChapCredential? credential, bool noChap, CancellationToken cancel) => Guard(() =>
+        string targetId, string initiator, ChapCredential? credential, bool noChap, CancellationToken cancel) => Guard(async () =>
     {
         var target = Find<TargetRecord>(targetId);
+        var driver = await _node.TargetDriverAsync(target.Driver, cancel).ConfigureAwait(false);
         var old = _catalog.Read(catalog => catalog.ListBy<GrantRecord>("target_id", targetId));
         var secrets = new NewSecrets();
-        var grant = Grants(targetId, [initiator], credential, noChap, secrets)[0];
+        var grant = Grants(targetId, Admitted([initiator], driver, ReadSettings()), credential, noChap, secrets)[0];
         if (old.FirstOrDefault(other => other.Initiator == grant.Initiator) is { } same && credential is null && !(noChap && same.UserName.Length > 0))
-            return Task.FromResult(Nothing("Grant access", $"{grant.Initiator} on {target.Name}", () => Task.FromResult(AccessOf(target, same))));
+            return Nothing("Grant access", $"{grant.Initiator} on {target.Name}", () => Task.FromResult(AccessOf(target, same)));
         var replaced = old.Where(other => other.Initiator == grant.Initiator).ToArray();
         if (old.Except(replaced).Any(other => other.UserName.Length > 0 != grant.UserName.Length > 0))
         {
@@ -176,9 +177,9 @@ public sealed partial class BlockStorageService
                 $"{target.Name} has CHAP for {(noChap ? "its" : "none of its")} initiators; a target has it for all or for none.", target.Name,
                 noChap ? "Leave -NoChap out." : "Use -NoChap, or publish again with CHAP.");
         }
-        return Task.FromResult(Plan(
+        return Plan(
             [new ChangeAccess(target, old, [grant], replaced, target.MutualSecretId, "Grant access") { Secrets = secrets }],
-            (_, _) => Task.FromResult(AccessOf(target, grant))));
+            (_, _) => Task.FromResult(AccessOf(target, grant)));
     });
 
     /// <inheritdoc/>
@@ -268,13 +269,27 @@ public sealed partial class BlockStorageService
         CreatedAt = grant.CreatedAt.ToLocalTime(),
     };
 
+    // Nobody named: everybody who knows the secret; this machine where the driver wants names.
+    private static IReadOnlyList<string> Admitted(IReadOnlyList<string>? initiators, ITargetDriver driver, Settings settings)
+    {
+        if (initiators is not { Count: > 0 })
+            return [driver.AnyInitiator ? AnyInitiator : settings.InitiatorIqn];
+        if (!driver.AnyInitiator && initiators.FirstOrDefault(initiator => initiator == AnyInitiator || IsAddress(initiator)) is { } unnamed)
+        {
+            throw new BlockStorageException(BlockErrors.InvalidArgument,
+                $"{driver.Name} lets initiators in by their names only; '{unnamed}' is none.", unnamed,
+                "Use -Initiator with the IQN that Get-IscsiInitiator shows on the other machine, or -Driver Tgt.");
+        }
+        return initiators;
+    }
+
     private static IReadOnlyList<GrantRecord> Grants(
-        string targetId, IReadOnlyList<string>? initiators, ChapCredential? credential, bool noChap, NewSecrets secrets)
+        string targetId, IReadOnlyList<string> initiators, ChapCredential? credential, bool noChap, NewSecrets secrets)
     {
         if (noChap && credential is not null)
             throw new BlockStorageException(BlockErrors.InvalidArgument, "Credential and NoChap contradict each other.", credential.UserName, "Leave one of them out.");
         var grants = new List<GrantRecord>();
-        foreach (var initiator in (initiators is { Count: > 0 } ? initiators : [AnyInitiator]).Select(CheckInitiator).Distinct())
+        foreach (var initiator in initiators.Select(CheckInitiator).Distinct())
         {
             var chap = noChap ? null : credential is null ? SecretStore.Generate() : CheckChap(credential);
             var grant = new GrantRecord
@@ -296,8 +311,10 @@ public sealed partial class BlockStorageService
     {
         if (initiator == AnyInitiator)
             return initiator;
-        return IPAddress.TryParse(initiator, out _) || IPNetwork.TryParse(initiator, out _) ? initiator : Names.CheckIqn(initiator);
+        return IsAddress(initiator) ? initiator : Names.CheckIqn(initiator);
     }
+
+    private static bool IsAddress(string initiator) => IPAddress.TryParse(initiator, out _) || IPNetwork.TryParse(initiator, out _);
 
     // RFC 7143 (12.1.3) wants 96 bits or more without IPsec; other initiators take 12 to 16 characters and no more.
     private static ChapCredential CheckChap(ChapCredential credential)

@@ -14,6 +14,9 @@ internal interface ITargetDriver
     /// <summary>True where resizing takes the logical unit away for a moment, so that writers must be held.</summary>
     bool ResizeInterrupts { get; }
 
+    /// <summary>True where grants may also be for everybody who knows the secret (*), or for addresses; else for IQNs only.</summary>
+    bool AnyInitiator { get; }
+
     /// <summary>Smallest and largest logical unit number; the smallest is the default.</summary>
     (int First, int Last) Luns { get; }
 

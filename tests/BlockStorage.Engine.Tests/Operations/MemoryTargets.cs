@@ -30,6 +30,8 @@ internal sealed class MemoryTargets : ITargetDriver
 
     public bool ResizeInterrupts => false;
 
+    public bool AnyInitiator { get; set; } = true;
+
     public (int First, int Last) Luns => (1, 255);
 
     public Task<DriverProbe> ProbeAsync(CancellationToken cancel) => Task.FromResult(new DriverProbe(true, [], "1", "", "", []));

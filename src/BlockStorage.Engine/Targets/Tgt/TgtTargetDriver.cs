@@ -22,6 +22,9 @@ internal sealed class TgtTargetDriver(StateRoot root, ICommandRunner runner) : I
     public bool ResizeInterrupts => true;
 
     /// <inheritdoc/>
+    public bool AnyInitiator => true;
+
+    /// <inheritdoc/>
     public (int First, int Last) Luns => (1, 255);
 
     /// <inheritdoc/>
