@@ -26,7 +26,7 @@ internal sealed class TestFileSystem : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        Mounts.Unmount(Path);
+        await Mounts.UnmountAsync(Path, CancellationToken.None);
         Assert.True(await Poll.UntilAsync(
             () => LoopDevices.FindByBackingFile(_image).Count == 0, TimeSpan.FromSeconds(20), CancellationToken.None));
     }

@@ -15,6 +15,8 @@ internal sealed record MountEntry(
 /// <summary>What is mounted on this machine.</summary>
 internal static class Mounts
 {
+    private static readonly TimeSpan UsersLeaveWithin = TimeSpan.FromSeconds(2);
+
     /// <summary>Mounts that this process sees, in the order they were made.</summary>
     public static IReadOnlyList<MountEntry> List() => Read("/proc/self/mountinfo");
 
@@ -63,6 +65,31 @@ internal static class Mounts
     /// <param name="lazy">Also while something uses it.</param>
     /// <exception cref="BlockStorageException">DeviceInUse.</exception>
     public static void Unmount(string target, bool lazy = false) => Native.Unmount(target, lazy);
+
+    /// <summary>
+    /// Takes down the topmost mount at a path, waiting a moment for what uses it: any program that this process starts at the same
+    /// time has a copy of all our open files until it runs.
+    /// </summary>
+    /// <exception cref="BlockStorageException">DeviceInUse.</exception>
+    public static async Task UnmountAsync(string target, CancellationToken cancel)
+    {
+        BlockStorageException? refusal = null;
+        bool Try()
+        {
+            try
+            {
+                Unmount(target);
+                return true;
+            }
+            catch (BlockStorageException error) when (error.Error == BlockErrors.DeviceInUse)
+            {
+                refusal = error;
+                return false;
+            }
+        }
+        if (!await Poll.UntilAsync(Try, UsersLeaveWithin, cancel).ConfigureAwait(false))
+            throw refusal!;
+    }
 
     /// <summary>Reads the format of /proc/PID/mountinfo.</summary>
     internal static MountEntry? Parse(string line)

@@ -163,7 +163,7 @@ public sealed class SqliteCatalogTests : CatalogSuite
         finally
         {
             SqliteConnection.ClearAllPools();
-            Mounts.Unmount(Root.Home);
+            Mounts.UnmountAsync(Root.Home, default).GetAwaiter().GetResult();
         }
     }
 
@@ -180,7 +180,7 @@ public sealed class SqliteCatalogTests : CatalogSuite
         finally
         {
             SqliteConnection.ClearAllPools();
-            Mounts.Unmount(Root.Home);
+            Mounts.UnmountAsync(Root.Home, default).GetAwaiter().GetResult();
         }
     }
 
@@ -196,7 +196,7 @@ public sealed class SqliteCatalogTests : CatalogSuite
         }
         finally
         {
-            Mounts.Unmount(Root.Home);
+            Mounts.UnmountAsync(Root.Home, default).GetAwaiter().GetResult();
         }
     }
 

@@ -142,14 +142,14 @@ public abstract class ConnectorSuite : IAsyncLifetime
         Assert.Equal(3 * Size, LoopDevices.Size(device.DevicePath));
         Assert.Equal(3 * Size, Assert.Single(await _connector.ListAsync(default)).Size);
         Assert.Equal(bytes, File.ReadAllBytes(Path.Combine(mount, "file")));
-        Mounts.Unmount(mount);
+        await Mounts.UnmountAsync(mount, default);
         // Growing while mounted needs a privilege that containers lack.
         await RunAsync("e2fsck", "-fp", device.DevicePath);
         await RunAsync("resize2fs", device.DevicePath);
         Mounts.Mount(device.DevicePath, mount, "ext4");
         Assert.True(new DriveInfo(mount).TotalSize > 2 * Size);
         Assert.Equal(bytes, File.ReadAllBytes(Path.Combine(mount, "file")));
-        Mounts.Unmount(mount);
+        await Mounts.UnmountAsync(mount, default);
     }
 
     [RootFact]

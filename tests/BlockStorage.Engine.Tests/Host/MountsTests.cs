@@ -47,7 +47,11 @@ public sealed class MountsTests : IDisposable
         }
         Assert.Contains(new DeviceHolder("mount", target), DeviceHolders.Find(loop.Path));
 
-        Mounts.Unmount(target);
+        var until = Native.Open(Path.Combine(target, "file"), OpenMode.ReadOnly);
+        var unmounting = Mounts.UnmountAsync(target, CancellationToken.None);
+        Assert.False(unmounting.IsCompleted);
+        until.Dispose();
+        await unmounting;
         Mounts.Unmount(target);
         Assert.False(Mounts.IsMountPoint(target));
         Assert.True(await Poll.UntilAsync(() => LoopDevices.BackingFile(loop.Path) is null, TimeSpan.FromSeconds(5), CancellationToken.None));

@@ -117,7 +117,7 @@ public sealed class ResourceLocksTests : IDisposable
         }
         finally
         {
-            Mounts.Unmount(Root.LockFolder);
+            Mounts.UnmountAsync(Root.LockFolder, default).GetAwaiter().GetResult();
         }
     }
 }

@@ -26,7 +26,7 @@ public sealed class PoolVerbTests : IAsyncLifetime
         Assert.Equal((BlockStates.Enabled, "reflink"), (pool.State, pool.SnapshotMethod));
         var volume = await _fixture.Run(Service.NewVolumeAsync(new NewVolumeRequest("v", 1 << 20), _fixture.Stop));
         var data = Path.GetDirectoryName(volume.Path)!;
-        Mounts.Unmount(data);
+        await Mounts.UnmountAsync(data, default);
 
         var offline = await Get("image");
         Assert.Equal(BlockStates.Offline, offline.State);
@@ -59,7 +59,7 @@ public sealed class PoolVerbTests : IAsyncLifetime
         await New(new NewPoolRequest("image", "File", At("image"), 320 << 20));
         var volume = await _fixture.Run(Service.NewVolumeAsync(new NewVolumeRequest("v", 1 << 20), _fixture.Stop));
         var data = Path.GetDirectoryName(volume.Path)!;
-        Mounts.Unmount(data);
+        await Mounts.UnmountAsync(data, default);
         switch (change)
         {
             case "new volume":
@@ -117,7 +117,7 @@ public sealed class PoolVerbTests : IAsyncLifetime
         }
         finally
         {
-            Mounts.Unmount(mounted);
+            await Mounts.UnmountAsync(mounted, default);
             Directory.Delete(mounted);
         }
     }

@@ -194,7 +194,7 @@ public sealed class RepairTests : IAsyncLifetime
     {
         var pool = await _fixture.Run(Service.NewPoolAsync(new NewPoolRequest("image", "File", $"{_fixture.Home}/image", 320 << 20), _fixture.Stop));
         var volume = await New("v");
-        Mounts.Unmount(Path.GetDirectoryName(volume.Path)!);
+        await Mounts.UnmountAsync(Path.GetDirectoryName(volume.Path)!, default);
         await Damage([9]);
         await using var fresh = _fixture.Open();
         var actions = await ServiceFixture.RunOn(fresh.RepairAsync(_fixture.Stop));

@@ -153,7 +153,7 @@ public sealed class FilePoolDamageTests : IAsyncLifetime
         await FilePools.FailsAsync("PoolUnavailable", () => _pool.DeleteAsync(Guid.NewGuid().ToString(), default));
         await FilePools.FailsAsync("PoolUnavailable", () => _pool.ListAsync(default));
         Assert.Empty(Directory.GetFileSystemEntries(empty));
-        Mounts.Unmount(_fileSystem.Path);
+        await Mounts.UnmountAsync(_fileSystem.Path, default);
         Assert.True((await _pool.GetPoolAsync(default)).Usable);
     }
 

@@ -115,7 +115,7 @@ public sealed class FilePoolImageTests : IAsyncLifetime
         await FilePools.FailsAsync("PoolUnavailable", () => _pool.CreatePoolAsync(_sink, default));
         await FilePools.FailsAsync("PoolUnavailable", () => _pool.DestroyPoolAsync(_sink, default));
         Assert.Equal("tmpfs", Mounts.At(_folder.File("pool/data"))!.FileSystem);
-        Mounts.Unmount(_folder.File("pool/data"));
+        await Mounts.UnmountAsync(_folder.File("pool/data"), default);
 
         await _pool.CreatePoolAsync(_sink, default);
         Assert.Equal(volume.Id, Assert.Single(await _pool.ListAsync(default)).Id);
@@ -135,7 +135,7 @@ public sealed class FilePoolImageTests : IAsyncLifetime
 
     private async Task RebootAsync()
     {
-        Mounts.Unmount(_folder.File("pool/data"));
+        await Mounts.UnmountAsync(_folder.File("pool/data"), default);
         Assert.True(await Poll.UntilAsync(() => _folder.Leftovers().Count == 0, TimeSpan.FromSeconds(20), default));
     }
 

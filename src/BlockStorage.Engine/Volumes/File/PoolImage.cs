@@ -69,7 +69,7 @@ internal sealed class PoolImage(PoolLayout layout, ICommandRunner runner)
     public async Task UnmountAsync(CancellationToken cancel)
     {
         if (IsMounted)
-            Mounts.Unmount(layout.DataFolder);
+            await Mounts.UnmountAsync(layout.DataFolder, cancel).ConfigureAwait(false);
         if (!await Poll.UntilAsync(() => LoopDevices.FindByBackingFile(layout.Image).Count == 0, Bound, cancel).ConfigureAwait(false))
             throw new BlockStorageException(BlockErrors.DeviceInUse,
                 $"The image '{layout.Image}' is still mounted or open somewhere.", layout.Image, "losetup --list; findmnt");
