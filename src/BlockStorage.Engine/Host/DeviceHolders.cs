@@ -15,7 +15,8 @@ internal static class DeviceHolders
     /// <summary>All that can be found. Processes are a best effort: those of others are hidden from anyone but root.</summary>
     public static IReadOnlyList<DeviceHolder> Find(string device)
     {
-        var nodes = Partitions(LoopDevices.KernelName(device)).Prepend(LoopDevices.KernelName(device)).ToHashSet();
+        var named = LoopDevices.KernelName(device);
+        var nodes = Partitions(named).Prepend(named).ToHashSet();
         var found = new List<DeviceHolder>();
         foreach (var node in nodes)
         {

@@ -47,9 +47,6 @@ internal static unsafe partial class Native
     /// <returns>Null when there is nothing.</returns>
     public static FileStatus? Stat(string path, bool fresh = false) => Stat(CurrentFolder, path, fresh ? ForceSync : 0);
 
-    /// <summary>Asks about a name in an open folder, not following links.</summary>
-    public static FileStatus? Stat(SafeFileHandle folder, string name) => Stat((int)folder.DangerousGetHandle(), name, NoFollow);
-
     /// <summary>True when the path still names the open file.</summary>
     public static bool IsSameFile(SafeFileHandle handle, string path) =>
         Stat((int)handle.DangerousGetHandle(), "", EmptyPath) is { } open && Stat(path) is { } named

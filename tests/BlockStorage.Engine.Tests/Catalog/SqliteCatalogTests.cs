@@ -145,58 +145,44 @@ public sealed class SqliteCatalogTests : CatalogSuite
     }
 
     [RootFact]
-    public void A_full_file_system_is_told_and_nothing_is_lost()
+    public Task A_full_file_system_is_told_and_nothing_is_lost() => OnFileSystemAsync("size=1m", MountFlags.None, () =>
     {
-        Directory.CreateDirectory(Root.Home);
-        Mounts.Mount("tmpfs", Root.Home, "tmpfs", options: "size=1m");
-        try
-        {
-            Fill();
-            SqliteConnection.ClearAllPools();
-            using (var ballast = System.IO.File.Create(Path.Combine(Root.Home, "ballast")))
-                Assert.Throws<IOException>(() => { for (var i = 0; i < 4096; i++) ballast.Write(new byte[4096]); ballast.Flush(flushToDisk: true); });
-            var error = Fails(BlockErrors.CatalogUnavailable, () => Open().Write(write => write.Insert(Sample.Volume("one-more"))));
-            Assert.True(error.Message.Contains("full", StringComparison.Ordinal), error.Message);
-            System.IO.File.Delete(Path.Combine(Root.Home, "ballast"));
-            Assert.Equal("v", Assert.Single(Open().Read(read => read.List<VolumeRecord>())).Name);
-        }
-        finally
-        {
-            SqliteConnection.ClearAllPools();
-            Mounts.UnmountAsync(Root.Home, default).GetAwaiter().GetResult();
-        }
-    }
+        Fill();
+        SqliteConnection.ClearAllPools();
+        using (var ballast = System.IO.File.Create(Path.Combine(Root.Home, "ballast")))
+            Assert.Throws<IOException>(() => { for (var i = 0; i < 4096; i++) ballast.Write(new byte[4096]); ballast.Flush(flushToDisk: true); });
+        var error = Fails(BlockErrors.CatalogUnavailable, () => Open().Write(write => write.Insert(Sample.Volume("one-more"))));
+        Assert.True(error.Message.Contains("full", StringComparison.Ordinal), error.Message);
+        System.IO.File.Delete(Path.Combine(Root.Home, "ballast"));
+        Assert.Equal("v", Assert.Single(Open().Read(read => read.List<VolumeRecord>())).Name);
+    });
 
     [RootFact]
-    public void Making_it_on_a_full_file_system_leaves_nothing()
+    public Task Making_it_on_a_full_file_system_leaves_nothing() => OnFileSystemAsync("size=16k", MountFlags.None, () =>
+    {
+        Fails(BlockErrors.CatalogUnavailable, () => Open().Write(write => write.Insert(Sample.Volume())));
+        Assert.Empty(Directory.GetFileSystemEntries(Root.Home));
+    });
+
+    [RootFact]
+    public Task A_read_only_file_system_is_told() => OnFileSystemAsync("size=1m", MountFlags.ReadOnly, () =>
+    {
+        Assert.Empty(Open().Read(read => read.List<VolumeRecord>()));
+        Fails(BlockErrors.CatalogUnavailable, () => Open().Write(write => write.Insert(Sample.Volume())));
+    });
+
+    private async Task OnFileSystemAsync(string options, MountFlags flags, Action test)
     {
         Directory.CreateDirectory(Root.Home);
-        Mounts.Mount("tmpfs", Root.Home, "tmpfs", options: "size=16k");
+        Mounts.Mount("tmpfs", Root.Home, "tmpfs", flags, options);
         try
         {
-            Fails(BlockErrors.CatalogUnavailable, () => Open().Write(write => write.Insert(Sample.Volume())));
-            Assert.Empty(Directory.GetFileSystemEntries(Root.Home));
+            test();
         }
         finally
         {
             SqliteConnection.ClearAllPools();
-            Mounts.UnmountAsync(Root.Home, default).GetAwaiter().GetResult();
-        }
-    }
-
-    [RootFact]
-    public void A_read_only_file_system_is_told()
-    {
-        Directory.CreateDirectory(Root.Home);
-        Mounts.Mount("tmpfs", Root.Home, "tmpfs", MountFlags.ReadOnly, "size=1m");
-        try
-        {
-            Assert.Empty(Open().Read(read => read.List<VolumeRecord>()));
-            Fails(BlockErrors.CatalogUnavailable, () => Open().Write(write => write.Insert(Sample.Volume())));
-        }
-        finally
-        {
-            Mounts.UnmountAsync(Root.Home, default).GetAwaiter().GetResult();
+            await Mounts.UnmountAsync(Root.Home, default);
         }
     }
 

@@ -103,7 +103,7 @@ public sealed class ResourceLocksTests : IDisposable
     }
 
     [RootFact]
-    public void On_a_full_file_system_locks_still_work()
+    public async Task On_a_full_file_system_locks_still_work()
     {
         StateRoot.EnsureFolder(Root.LockFolder);
         Mounts.Mount("tmpfs", Root.LockFolder, "tmpfs", options: "size=4k");
@@ -117,7 +117,7 @@ public sealed class ResourceLocksTests : IDisposable
         }
         finally
         {
-            Mounts.UnmountAsync(Root.LockFolder, default).GetAwaiter().GetResult();
+            await Mounts.UnmountAsync(Root.LockFolder, default);
         }
     }
 }

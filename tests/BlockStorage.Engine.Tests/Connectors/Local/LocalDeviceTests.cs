@@ -36,6 +36,34 @@ public sealed class LocalDeviceTests : ConnectorSuite
         return Task.CompletedTask;
     }
 
+    [RootFact]
+    public async Task The_device_is_the_volume_itself_and_stays()
+    {
+        var device = await ConnectAsync();
+        Assert.Equal(Link, device.DevicePath);
+        Assert.Empty(LoopDevices.FindByBackingFile(Link));
+        await _connector.DisconnectAsync(_id, force: true, default);
+        Assert.Equal(Volume, LoopDevices.BackingFile(_device!.Path));
+    }
+
+    [RootFact]
+    public async Task A_writable_device_is_looped_for_a_read_only_connection()
+    {
+        var device = await _connector.ConnectAsync(await PrepareAsync(readOnly: true), SilentSink.Instance, default);
+        Assert.Equal([device.DevicePath], LoopDevices.FindByBackingFile(Link));
+        Assert.False(LoopDevices.IsReadOnly(Link));
+        await _connector.DisconnectAsync(_id, force: false, default);
+        Assert.Empty(LoopDevices.FindByBackingFile(Link));
+    }
+
+    [RootFact]
+    public async Task A_device_that_did_not_grow_is_told()
+    {
+        await ConnectAsync();
+        var error = await Assert.ThrowsAsync<BlockStorageException>(() => _connector.ResizeAsync(_id, 2 * Size, default));
+        Assert.Equal(BlockErrors.WrongDevice, error.Error);
+    }
+
     private void SetSize(long size)
     {
         using var file = File.OpenHandle(Volume, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite);
