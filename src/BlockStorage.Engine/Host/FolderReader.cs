@@ -10,6 +10,7 @@ internal sealed class FolderReader(string path) : IDisposable
 {
     // struct linux_dirent64 of getdents64(2): inode, offset, record length, type, name, NUL.
     private const int LengthAt = 16;
+    private const int TypeAt = 18;
     private const int NameAt = 19;
     private const int NameLimit = 256;
 
@@ -47,6 +48,12 @@ internal sealed class FolderReader(string path) : IDisposable
         while (Name is "." or "..");
         return true;
     }
+
+    /// <summary>Whether the name found last is a folder, where the file system tells with the name.</summary>
+    public bool IsFolder => _entries[_nameAt - NameAt + TypeAt] == 4;
+
+    /// <summary>Whether the name found last is a link, where the file system tells with the name.</summary>
+    public bool IsLink => _entries[_nameAt - NameAt + TypeAt] == 10;
 
     /// <summary>What the kernel knows of the name found last, not following links; null when it has gone meanwhile.</summary>
     public FileStatus? Stat() => Native.Stat(_folder, _entries, _nameAt, path);

@@ -133,6 +133,15 @@ internal static unsafe partial class Native
         return LastError == Errno.NoEntry ? false : throw Errno.Failure(LastError, "Removing", path);
     }
 
+    /// <summary>Makes a symbolic link.</summary>
+    /// <returns>False when the name was there.</returns>
+    public static bool Link(string target, string path)
+    {
+        if (symlink(target, path) == 0)
+            return true;
+        return LastError == Errno.Exists ? false : throw Errno.Failure(LastError, "Linking", path);
+    }
+
     /// <summary>Takes the lock of a file, which dies with the process; a lock that is held changes its kind.</summary>
     /// <returns>False when another holds it.</returns>
     public static bool TryLock(SafeFileHandle handle, string path, bool shared = false)
@@ -160,6 +169,9 @@ internal static unsafe partial class Native
 
     [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int unlink(string path);
+
+    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int symlink(string target, string path);
 
     [LibraryImport(Libc, SetLastError = true)]
     private static partial int flock(SafeFileHandle fd, int operation);

@@ -3,6 +3,7 @@ using BlockStorage.Engine.Connectors.Local;
 using BlockStorage.Engine.Connectors.Userspace;
 using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Targets;
+using BlockStorage.Engine.Targets.Lio;
 using BlockStorage.Engine.Targets.Tgt;
 using BlockStorage.Engine.Volumes;
 using BlockStorage.Engine.Volumes.File;
@@ -14,7 +15,8 @@ internal static class DriverRegistry
 {
     public static IReadOnlyList<IVolumeDriverFactory> VolumeDrivers() => [new FileVolumeDriverFactory(new CommandRunner())];
 
-    public static IReadOnlyList<ITargetDriver> TargetDrivers(StateRoot root) => [new TgtTargetDriver(root, new CommandRunner())];
+    public static IReadOnlyList<ITargetDriver> TargetDrivers(StateRoot root) =>
+        [new LioTargetDriver(root, new CommandRunner()), new TgtTargetDriver(root, new CommandRunner())];
 
     public static IReadOnlyList<IConnector> Connectors(StateRoot root) =>
         [new UserspaceConnector(root, new CommandRunner()), new LocalConnector(root)];

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using BlockStorage.Engine.Host;
 
 namespace BlockStorage.Engine.Targets;
 
@@ -22,7 +23,7 @@ internal static class PortalProbe
                 "Set-BlockStorageConfiguration -PortalAddress 127.0.0.1");
         if (port != 0)
         {
-            return Refusal(ip, port) is { } refusal ? throw Unusable(new Portal(ip.ToString(), port), refusal) : new Portal(ip.ToString(), port);
+            return Refusal(ip, port) is { } refusal ? throw Unusable(new Portal(ip.ToString(), port), ip, refusal) : new Portal(ip.ToString(), port);
         }
         SocketException? last = null;
         for (var candidate = FirstPort; candidate < FirstPort + PortCount; candidate++)
@@ -33,7 +34,7 @@ internal static class PortalProbe
             if (last.SocketErrorCode != SocketError.AddressAlreadyInUse)
                 break;
         }
-        throw Unusable(new Portal(ip.ToString(), FirstPort), last!);
+        throw Unusable(new Portal(ip.ToString(), FirstPort), ip, last!);
     }
 
     /// <summary>Why nothing can listen there, or null.</summary>
@@ -54,6 +55,12 @@ internal static class PortalProbe
         }
     }
 
-    private static BlockStorageException Unusable(Portal portal, SocketException why) => new(BlockErrors.PortalUnreachable,
-        $"Nothing can listen at {portal}: {why.Message}.", portal.ToString(), "Set-BlockStorageConfiguration -PortalAddress ADDRESS -PortalPort PORT", why);
+    /// <summary>The error for a portal that cannot be had; names who has it.</summary>
+    public static BlockStorageException Unusable(Portal portal, IPAddress address, SocketException why)
+    {
+        var owners = why.SocketErrorCode == SocketError.AddressAlreadyInUse ? ListeningSockets.Owners(address, portal.Port) : [];
+        var who = owners.Count == 0 ? "" : $" by {string.Join(", ", owners.Select(owner => $"{owner.Name} (process {owner.Pid})"))}";
+        return new BlockStorageException(BlockErrors.PortalUnreachable, $"Nothing can listen at {portal}: {why.Message}{who}.", portal.ToString(),
+            "Set-BlockStorageConfiguration -PortalAddress ADDRESS -PortalPort PORT", why);
+    }
 }
