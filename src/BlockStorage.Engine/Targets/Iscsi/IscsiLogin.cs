@@ -36,7 +36,8 @@ internal sealed class IscsiNegotiation(IscsiLogin login)
         pairs.Add(("SessionType", login.Iqn.Length > 0 ? "Normal" : "Discovery"));
         if (login.Iqn.Length > 0)
             pairs.Add(("TargetName", login.Iqn));
-        pairs.Add(("AuthMethod", login.Chap is null ? "None" : login.MutualChap is null ? "CHAP,None" : "CHAP"));
+        // Without a secret CHAP is offered too: LIO hangs up on one that offers only None, and would not say what it wants.
+        pairs.Add(("AuthMethod", login.Chap is null ? "None,CHAP" : login.MutualChap is null ? "CHAP,None" : "CHAP"));
         return (login.Chap is null ? Move(OperationalStage) : Stay(), pairs);
     }
 

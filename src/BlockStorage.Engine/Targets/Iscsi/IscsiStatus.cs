@@ -11,8 +11,7 @@ internal static class IscsiStatus
             (1, _) => new BlockStorageException(BlockErrors.PortalUnreachable,
                 $"The target has moved to another portal: {Readable(answer.Find("TargetAddress"))}.", login.Subject,
                 "Find-IscsiTarget -PortalAddress ADDRESS"),
-            // LIO answers "initiator error" to one that offers no CHAP where it wants it.
-            (2, 0 or 1) when login.Chap is null => new BlockStorageException(BlockErrors.CredentialRequired,
+            (2, 1) when login.Chap is null => new BlockStorageException(BlockErrors.CredentialRequired,
                 $"'{login.Subject}' wants a CHAP secret.", login.Subject),
             (2, 1) => new BlockStorageException(BlockErrors.ChapRejected,
                 $"'{login.Subject}' refuses the CHAP secret of user '{login.Chap!.UserName}'.", login.Subject),
