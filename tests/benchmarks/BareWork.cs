@@ -17,17 +17,18 @@ internal sealed class BareWork(Sandbox sandbox)
 
     private ExportSpec? _export;
 
+    private ITargetDriver Driver => _node.TargetDrivers.First(driver => driver.Name == "Tgt");
+
     public Task CreateAsync(string id) => _pool.CreateAsync(Identity(BackendKind.Volume, id, ""), thick: false, SilentSink.Instance, Stop);
 
     public Task SnapshotAsync(string id) => _pool.CreateSnapshotAsync(Identity(BackendKind.Snapshot, Snapshot(id), id), SilentSink.Instance, Stop);
 
     public async Task PublishAsync(string id)
     {
-        var driver = _node.TargetDrivers[0];
-        var portal = (await driver.ListAsync(Stop)).Portals[0];
+        var portal = (await Driver.ListAsync(Stop)).Portals[0];
         _export = new ExportSpec(id, $"iqn.2026-01.org.blockstorage:bare:{id}", [portal],
             new LunSpec(1, await _pool.ActivateAsync(id, Stop), false, ContextExtensions.ToSerial(id)), [new GrantSpec("*", null)], null);
-        await driver.PublishAsync(_export, SilentSink.Instance, Stop);
+        await Driver.PublishAsync(_export, SilentSink.Instance, Stop);
     }
 
     public Task ConnectAsync(string id) => _node.Connectors[0].ConnectAsync(
@@ -38,7 +39,7 @@ internal sealed class BareWork(Sandbox sandbox)
 
     public async Task RemoveAsync(string id)
     {
-        await _node.TargetDrivers[0].UnpublishAsync(_export!.Iqn, force: true, Stop);
+        await Driver.UnpublishAsync(_export!.Iqn, force: true, Stop);
         await _pool.DeleteAsync(Snapshot(id), Stop);
         await _pool.DeleteAsync(id, Stop);
     }

@@ -12,7 +12,9 @@ internal sealed class ConfigFs(Action<string>? before = null)
     /// <summary>Where it is mounted.</summary>
     public const string Root = "/sys/kernel/config";
 
-    private const int AttributeLimit = 64 << 10;
+    // No attribute is longer than a page.
+    private const int AttributeLimit = 4096;
+    private const int FolderBuffer = 4096;
 
     /// <summary>Whether there is such an object or attribute.</summary>
     public static bool Exists(string path) => Native.Stat(path) is not null;
@@ -77,15 +79,9 @@ internal sealed class ConfigFs(Action<string>? before = null)
     /// <summary>An attribute without its line end; null where there is none.</summary>
     public static string? Read(string path)
     {
-        try
-        {
-            return AtomicFile.Read(path, AttributeLimit) is { } content ? Encoding.UTF8.GetString(content).TrimEnd('\n') : null;
-        }
-        catch (BlockStorageException error) when (Errno.NumberOf(error) is Errno.NoEntry or Errno.NoDevice)
-        {
-            // Gone between looking and reading.
-            return null;
-        }
+        Span<byte> buffer = stackalloc byte[AttributeLimit];
+        var count = Native.ReadMoment(path, buffer);
+        return count < 0 ? null : Encoding.UTF8.GetString(buffer[..count]).TrimEnd('\n');
     }
 
     /// <summary>Names of the objects in an object, in order; none where it is absent.</summary>
@@ -104,7 +100,7 @@ internal sealed class ConfigFs(Action<string>? before = null)
         List<string> names = [];
         try
         {
-            using var folder = new FolderReader(path);
+            using var folder = new FolderReader(path, FolderBuffer);
             while (folder.Next())
             {
                 if (wanted(folder))

@@ -17,6 +17,7 @@ internal static class Errno
     public const int Busy = 16;
     public const int Exists = 17;
     public const int CrossDevice = 18;
+    public const int NoSuchDevice = 19;
     public const int NotFolder = 20;
     public const int IsFolder = 21;
     public const int Invalid = 22;

@@ -6,7 +6,9 @@ using Microsoft.Win32.SafeHandles;
 namespace BlockStorage.Engine.Host;
 
 /// <summary>Reads the names in a folder, and asks about each, without a string for a name: pools have tens of thousands.</summary>
-internal sealed class FolderReader(string path) : IDisposable
+/// <param name="path">Folder.</param>
+/// <param name="buffer">Bytes to take at once.</param>
+internal sealed class FolderReader(string path, int buffer = 64 << 10) : IDisposable
 {
     // struct linux_dirent64 of getdents64(2): inode, offset, record length, type, name, NUL.
     private const int LengthAt = 16;
@@ -15,7 +17,7 @@ internal sealed class FolderReader(string path) : IDisposable
     private const int NameLimit = 256;
 
     private readonly SafeFileHandle _folder = Native.Open(path, OpenMode.ReadOnly);
-    private readonly byte[] _entries = GC.AllocateUninitializedArray<byte>(64 << 10);
+    private readonly byte[] _entries = GC.AllocateUninitializedArray<byte>(buffer);
     private readonly char[] _name = new char[NameLimit];
     private int _filled;
     private int _next;

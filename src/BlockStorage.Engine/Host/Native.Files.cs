@@ -32,6 +32,24 @@ internal static unsafe partial class Native
         return handle.IsInvalid ? throw Errno.Failure(LastError, mode.HasFlag(OpenMode.Create) ? "Making" : "Opening", path) : handle;
     }
 
+    /// <summary>Reads what a file of the kernel gives in one call, which is one moment of it.</summary>
+    /// <returns>Bytes read; below 0 where there is no such file, or its object goes away.</returns>
+    public static int ReadMoment(string path, Span<byte> buffer)
+    {
+        using var handle = new SafeFileHandle((nint)Retry(() => open(path, CloseOnExec, 0)), ownsHandle: true);
+        nint count = -1;
+        if (!handle.IsInvalid)
+        {
+            fixed (byte* bytes = buffer)
+            {
+                do
+                    count = pread(handle, bytes, (nuint)buffer.Length, 0);
+                while (count < 0 && LastError == Interrupted);
+            }
+        }
+        return count >= 0 || LastError is Errno.NoEntry or Errno.NoSuchDevice ? (int)count : throw Errno.Failure(LastError, "Reading", path);
+    }
+
     /// <summary>Makes what was written durable.</summary>
     public static void Sync(SafeFileHandle handle, string path) => Check(Retry(() => fsync(handle)), "Writing out", path);
 

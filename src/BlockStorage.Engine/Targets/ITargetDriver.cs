@@ -46,6 +46,16 @@ internal interface ITargetDriver
     /// <summary>Makes all given exports be there, one by one; gives the failures.</summary>
     Task<IReadOnlyList<(ExportSpec Export, BlockStorageException Error)>> RestoreAsync(
         IReadOnlyList<ExportSpec> exports, IWorkSink sink, CancellationToken cancel);
+
+    /// <summary>
+    /// Removes what is ours and should not be: what another tool brought back, and what a crash left. Sessions end; the data
+    /// stays. Looks first and asks then, so that what is published meanwhile stays.
+    /// </summary>
+    /// <param name="wanted">Gives the names of all targets that should be.</param>
+    /// <param name="cancel">Stops it.</param>
+    /// <returns>What was removed.</returns>
+    Task<IReadOnlyList<string>> CleanAsync(Func<IReadOnlySet<string>> wanted, CancellationToken cancel) =>
+        Task.FromResult<IReadOnlyList<string>>([]);
 }
 
 /// <summary>A TCP address that a target listens on.</summary>

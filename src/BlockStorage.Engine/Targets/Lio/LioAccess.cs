@@ -41,23 +41,25 @@ internal sealed partial class LioAccess(ConfigFs fs)
     public static IReadOnlyList<string> Initiators(string iqn) => ConfigFs.Objects(Folder(iqn));
 
     /// <summary>CHAP users of a target.</summary>
-    public static IReadOnlyList<string> Users(string iqn) => Initiators(iqn)
+    public static IReadOnlyList<string> Users(string iqn, IReadOnlyList<string> initiators) => initiators
         .Select(initiator => ConfigFs.Read($"{Folder(iqn)}/{initiator}/auth/userid") ?? "")
         .Where(user => user.Length > 0 && user != Unset).Distinct().ToArray();
 
     /// <summary>Sessions of a target.</summary>
-    public static IReadOnlyList<LiveSession> Sessions(string iqn)
+    public static IReadOnlyList<LiveSession> Sessions(string iqn, IReadOnlyList<string> initiators)
     {
         var sessions = new List<LiveSession>();
-        foreach (var initiator in Initiators(iqn))
+        var count = int.Parse(ConfigFs.Read($"{LioNames.Fabric}/{iqn}/fabric_statistics/iscsi_instance/sessions") ?? "0", CultureInfo.InvariantCulture);
+        if (count == 0)
+            return sessions;
+        foreach (var initiator in initiators)
         {
             // "InitiatorName: ..." where there is one; LIO tells the last one of an initiator.
             if (ConfigFs.Read($"{Folder(iqn)}/{initiator}/info") is { } info && info.StartsWith("InitiatorName", StringComparison.Ordinal))
                 sessions.Add(new LiveSession(initiator, PeerAddress().Match(info).Groups["address"].Value));
         }
-        // And counts all: the others are further paths of these.
-        var count = ConfigFs.Read($"{LioNames.Fabric}/{iqn}/fabric_statistics/iscsi_instance/sessions");
-        for (var number = sessions.Count; sessions.Count > 0 && number < int.Parse(count ?? "0", CultureInfo.InvariantCulture); number++)
+        // The others that are counted are further paths of these.
+        while (sessions.Count > 0 && sessions.Count < count)
             sessions.Add(sessions[0] with { Address = "" });
         return sessions;
     }

@@ -8,6 +8,9 @@ internal static partial class LioModules
 {
     private const string CoreModule = "target_core_mod";
     private const string FabricModule = "iscsi_target_mod";
+
+    // Containers and small clouds have none, and need not start a process to know.
+    private static readonly string ModulesOfKernel = $"/lib/modules/{ConfigFs.Read("/proc/sys/kernel/osrelease")}";
     private static readonly string[] Capabilities = ["iscsi", "chap", "mutual-chap", "acl", "read-only", "unmap", "online-resize", "ipv6"];
 
     /// <summary>Loads what is missing, where we may, and tells what stays missing.</summary>
@@ -42,7 +45,7 @@ internal static partial class LioModules
 
     private static async Task<bool> LoadAsync(ICommandRunner runner, string module, CancellationToken cancel)
     {
-        if (!Environment.IsPrivilegedProcess || runner.Find("modprobe") is null)
+        if (!Environment.IsPrivilegedProcess || runner.Find("modprobe") is null || !Directory.Exists(ModulesOfKernel))
             return false;
         var result = await runner.RunAsync(new Command("modprobe", ["-q", module], TimeSpan.FromSeconds(30)), SilentSink.Instance, cancel).ConfigureAwait(false);
         return result.ExitCode == 0;

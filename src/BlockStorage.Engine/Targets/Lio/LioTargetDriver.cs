@@ -84,13 +84,7 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
         return failures;
     }
 
-    /// <summary>
-    /// Removes targets and backstores of ours that should not be: what targetcli brought back, and what a crash left. Sessions
-    /// end. Looks first and asks then, so that what is published meanwhile stays.
-    /// </summary>
-    /// <param name="wanted">Gives the names of all targets that should be.</param>
-    /// <param name="cancel">Stops it.</param>
-    /// <returns>What was removed.</returns>
+    /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> CleanAsync(Func<IReadOnlySet<string>> wanted, CancellationToken cancel)
     {
         var present = Ours().ToArray();
@@ -140,7 +134,7 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
             _tree.Forget(iqn);
             return;
         }
-        if (!force && LioAccess.Sessions(iqn) is { Count: > 0 } sessions)
+        if (!force && LioAccess.Sessions(iqn, LioAccess.Initiators(iqn)) is { Count: > 0 } sessions)
             throw new BlockStorageException(BlockErrors.TargetHasSessions,
                 $"'{iqn}' has {sessions.Count} session(s): {string.Join(", ", sessions.Select(session => $"{session.Initiator} from {session.Address}"))}.", iqn);
         _tree.Remove(iqn);
@@ -148,8 +142,11 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
 
     private Task LockedAsync(Action work, CancellationToken cancel) => Task.Run(() =>
     {
-        StateRoot.EnsureFolder(root.Home);
-        StateRoot.EnsureFolder(root.LockFolder);
+        if (!Directory.Exists(root.LockFolder))
+        {
+            StateRoot.EnsureFolder(root.Home);
+            StateRoot.EnsureFolder(root.LockFolder);
+        }
         using var held = FileLock.Wait(Path.Combine(root.LockFolder, "lio"), LockLimit, holder: $"process {Environment.ProcessId}", cancel: cancel);
         work();
     }, cancel);

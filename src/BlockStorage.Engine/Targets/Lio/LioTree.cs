@@ -137,7 +137,8 @@ internal sealed class LioTree(StateRoot root, LioNames names, ConfigFs fs)
                     let backstore = Backstore(iqn, number)
                     where backstore is not null
                     select new LiveLun(number, backstore.File, backstore.Size, readOnly, backstore.Serial, online && backstore.Enabled);
-        return new LiveTarget(iqn, units.ToArray(), LioAccess.Initiators(iqn), LioAccess.Users(iqn), LioAccess.Sessions(iqn));
+        var initiators = LioAccess.Initiators(iqn);
+        return new LiveTarget(iqn, units.ToArray(), initiators, LioAccess.Users(iqn, initiators), LioAccess.Sessions(iqn, initiators));
     }
 
     private void RemoveUnits(string iqn, string? serial)

@@ -113,12 +113,17 @@ public sealed class LioForeignTests : IDisposable
         await _driver.UnpublishAsync(drop.Iqn, false, default);
         Assert.Equal(_before, LioState.Snapshot());
 
+        // It clears all that is there before.
+        var later = await ExportAsync("later");
+        await _driver.PublishAsync(later, SilentSink.Instance, default);
         await RunAsync("targetctl", "restore", saved);
         Assert.Equal([drop.Iqn, keep.Iqn], (await _driver.ListAsync(default)).Targets.Select(target => target.Iqn).Order());
         keep = keep with { Grants = [new GrantSpec(Host, Chap with { Secret = "canary-sEcret-2" })] };
-        Assert.Empty(await _driver.RestoreAsync([keep], SilentSink.Instance, default));
-        Assert.Equal([drop.Iqn], await _driver.CleanAsync(() => new HashSet<string> { keep.Iqn }, default));
+        Assert.Empty(await _driver.RestoreAsync([keep, later], SilentSink.Instance, default));
+        Assert.Equal([drop.Iqn], await _driver.CleanAsync(() => new HashSet<string> { keep.Iqn, later.Iqn }, default));
 
+        Assert.Equal(later.Lun!.Serial, (await IscsiDiscovery.InspectAsync(Login(later), 0, default)).Serial);
+        await _driver.UnpublishAsync(later.Iqn, false, default);
         var live = Assert.Single((await _driver.ListAsync(default)).Targets);
         Assert.Equal((keep.Iqn, Host), (live.Iqn, Assert.Single(live.Initiators)));
         var unit = await IscsiDiscovery.InspectAsync(Login(keep), 0, default);

@@ -25,6 +25,7 @@ public sealed class LioScaleTests(ITestOutputHelper output) : IDisposable
     {
         var driver = new LioTargetDriver(new StateRoot(_folder.Path), new CommandRunner());
         var portal = await driver.ChoosePortalAsync("127.0.0.1", 0, default);
+        output.WriteLine($"bare: {Bare():0.00} ms each");
         var exports = Enumerable.Range(0, Count).Select(number => Export(portal, number)).ToArray();
         var clock = Stopwatch.StartNew();
         foreach (var export in exports)
@@ -55,6 +56,52 @@ public sealed class LioScaleTests(ITestOutputHelper output) : IDisposable
             await driver.UnpublishAsync(export.Iqn, force: true, default);
         output.WriteLine($"unpublish: {clock.Elapsed.TotalMilliseconds / Count:0.00} ms each");
         Assert.Equal(_before, LioState.Snapshot());
+    }
+
+    // The configfs calls that any tool must make, nothing else: what a publish is measured by.
+    private double Bare()
+    {
+        const int rounds = 100;
+        var fs = new ConfigFs();
+        File.WriteAllBytes(_folder.File("bare"), new byte[1 << 20]);
+        var clock = Stopwatch.StartNew();
+        for (var number = 0; number < rounds; number++)
+        {
+            var (adapter, group) = ($"{LioNames.Core}/fileio_{number}", LioNames.Group($"iqn.2026-01.org.example:bare{number}"));
+            fs.Make(adapter);
+            fs.Make($"{adapter}/bare");
+            fs.Write($"{adapter}/bare/control", $"fd_dev_name={_folder.File("bare")},fd_dev_size={1 << 20},fd_buffered_io=1");
+            fs.Write($"{adapter}/bare/enable", "1");
+            fs.Write($"{adapter}/bare/wwn/vpd_unit_serial", $"{number}");
+            fs.Write($"{adapter}/bare/attrib/emulate_tpu", "1");
+            fs.Make(Path.GetDirectoryName(group)!);
+            fs.Make(group);
+            fs.Make($"{group}/lun/lun_0");
+            fs.Link($"{adapter}/bare", $"{group}/lun/lun_0/bare");
+            fs.Make($"{group}/np/127.0.0.1:3299");
+            fs.Make($"{group}/acls/{Host}");
+            fs.Write($"{group}/acls/{Host}/auth/userid", "user");
+            fs.Write($"{group}/acls/{Host}/auth/password", "canary-sEcret");
+            fs.Make($"{group}/acls/{Host}/lun_0");
+            fs.Link($"{group}/lun/lun_0", $"{group}/acls/{Host}/lun_0/bare");
+            fs.Write($"{group}/enable", "1");
+        }
+        var each = clock.Elapsed.TotalMilliseconds / rounds;
+        for (var number = 0; number < rounds; number++)
+        {
+            var (adapter, group) = ($"{LioNames.Core}/fileio_{number}", LioNames.Group($"iqn.2026-01.org.example:bare{number}"));
+            fs.Unlink($"{group}/acls/{Host}/lun_0/bare");
+            fs.Remove($"{group}/acls/{Host}/lun_0");
+            fs.Remove($"{group}/acls/{Host}");
+            fs.Remove($"{group}/np/127.0.0.1:3299");
+            fs.Unlink($"{group}/lun/lun_0/bare");
+            fs.Remove($"{group}/lun/lun_0");
+            fs.Remove(group);
+            fs.Remove(Path.GetDirectoryName(group)!);
+            fs.Remove($"{adapter}/bare");
+            fs.Remove(adapter);
+        }
+        return each;
     }
 
     private ExportSpec Export(Portal portal, int number)

@@ -95,7 +95,7 @@ public sealed class LioTargetDriverTests : TargetDriverSuite
         await using var one = await IscsiSession.OpenAsync(Login(export, Chap), default);
         await using var two = await IscsiSession.OpenAsync(Login(export, Chap), default);
         var sessions = Assert.Single((await _driver.ListAsync(default)).Targets).Sessions;
-        Assert.NotEmpty(sessions);
+        Assert.Equal(2, sessions.Count);
         Assert.All(sessions, session => Assert.Equal(Host, session.Initiator));
     }
 
@@ -158,6 +158,31 @@ public sealed class LioTargetDriverTests : TargetDriverSuite
             export with { Iqn = export.Iqn + "2", Lun = export.Lun with { Serial = Guid.NewGuid().ToString("N") } }, SilentSink.Instance, default));
         Assert.Equal(BlockErrors.DeviceInUse, error.Error);
         Assert.Equal(export.Iqn, Assert.Single((await _driver.ListAsync(default)).Targets).Iqn);
+    }
+
+    [RootFact]
+    public async Task A_device_that_grows_is_seen_by_a_session_and_discard_is_offered()
+    {
+        var file = VolumeFile("disk", Size);
+        var loop = LoopDevices.Attach(file, readOnly: false, directIo: false, autoClear: true);
+        var export = Export("a");
+        export = export with { Lun = export.Lun! with { Path = loop.Path } };
+        await _driver.PublishAsync(export, SilentSink.Instance, default);
+        loop.Dispose();
+        await using (var session = await IscsiSession.OpenAsync(Login(export, Chap), default))
+        {
+            Assert.Equal(Size, (await ScsiReader.UnitAsync(session, export.Iqn, 1)).Size);
+            VolumeFile("disk", 2 * Size);
+            LoopDevices.SetCapacity(export.Lun!.Path);
+            await _driver.ResizeAsync(export, default);
+            Assert.Equal(2 * Size, (await ScsiReader.UnitAsync(session, export.Iqn, 1)).Size);
+            // Logical block provisioning page: UNMAP is supported.
+            var (_, page, _) = await session.ReadCommandAsync(1, new byte[] { 0x12, 1, 0xb2, 0, 64, 0 }, 64);
+            Assert.Equal(0x80, page[5] & 0x80);
+        }
+        Assert.Equal(2 * Size, Assert.Single(Assert.Single((await _driver.ListAsync(default)).Targets).Luns).Size);
+        await _driver.UnpublishAsync(export.Iqn, false, default);
+        await LoopDevices.DetachAsync(loop.Path, file, TimeSpan.FromSeconds(5), default);
     }
 
     private ExportSpec Disk(string name) => Export(name) with
