@@ -98,6 +98,8 @@ internal sealed class ConfigFs(Action<string>? before = null)
     private static List<string> Names(string path, Func<FolderReader, bool> wanted)
     {
         List<string> names = [];
+        if (!Exists(path))
+            return names;
         try
         {
             using var folder = new FolderReader(path, FolderBuffer);
@@ -109,7 +111,7 @@ internal sealed class ConfigFs(Action<string>? before = null)
         }
         catch (BlockStorageException error) when (Errno.NumberOf(error) == Errno.NoEntry)
         {
-            // Gone, or never there.
+            // Gone meanwhile.
         }
         names.Sort(StringComparer.Ordinal);
         return names;

@@ -74,11 +74,11 @@ internal sealed class LioPortals(ConfigFs fs)
     {
         for (var attempt = 1; ; attempt++)
         {
+            if (Find(group => ConfigFs.Exists($"{group}/np/{Name(portal)}")) is not null)
+                return null;
             var refusal = PortalProbe.Refusal(address, portal.Port);
             if (refusal?.SocketErrorCode != SocketError.AddressAlreadyInUse)
                 return refusal;
-            if (Find(group => ConfigFs.Exists($"{group}/np/{Name(portal)}")) is not null)
-                return null;
             // A socket without a process is the kernel's: its folder appears a moment after it and goes a moment before it.
             if (attempt == Attempts || ListeningSockets.Owners(address, portal.Port).Count > 0)
                 return refusal;
@@ -100,8 +100,11 @@ internal sealed class LioPortals(ConfigFs fs)
         && (taken.Equals(address) || taken.Equals(IPAddress.Any) || taken.Equals(IPAddress.IPv6Any) || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any));
 
     // The name of the first target with such a portal group, of anybody. There may be many targets, and the first has it mostly.
-    private static string? Find(Func<string, bool> matches) => ConfigFs.Objects(LioNames.Fabric).FirstOrDefault(iqn =>
+    private static string? Find(Func<string, bool> matches) => Targets().FirstOrDefault(iqn =>
         matches(LioNames.Group(iqn)) || ConfigFs.Objects($"{LioNames.Fabric}/{iqn}").Any(group => group.StartsWith("tpgt_", StringComparison.Ordinal) && matches($"{LioNames.Fabric}/{iqn}/{group}")));
+
+    private static IEnumerable<string> Targets() => Directory.Exists(LioNames.Fabric)
+        ? Directory.EnumerateDirectories(LioNames.Fabric).Select(path => Path.GetFileName(path)) : [];
 
     private static string Name(Portal portal) =>
         IPAddress.TryParse(portal.Address, out var address) ? new Portal(address.ToString(), portal.Port).ToString() : portal.ToString();
