@@ -21,6 +21,10 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
     public bool ResizeInterrupts => false;
 
     /// <inheritdoc/>
+    // Everybody would be demo mode.
+    public bool AnyInitiator => false;
+
+    /// <inheritdoc/>
     // 0 is what LIO, targetcli and every initiator expect a lone disk to be.
     public (int First, int Last) Luns => (0, 255);
 

@@ -14,8 +14,6 @@ public sealed class LioTargetDriverTests : TargetDriverSuite
 {
     private readonly IReadOnlyList<string> _before = LioState.Snapshot();
 
-    private protected override bool AdmitsByAddress => false;
-
     private protected override bool SharesUsers => false;
 
     private protected override ITargetDriver Make(StateRoot root) => new LioTargetDriver(root, new CommandRunner());
