@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 case "${1:-}" in
     deps) install_packages; if reason=$(lab_unavailable); then echo "No lab here: $reason" >&2; fi ;;
     build) install_packages; build_all; stage ;;
-    demo) install_packages; build_all; stage; run_demo ;;
+    demo) install_packages; build_all; stage; if [ "${2:-}" = --lab ]; then run_lab_demo; else run_demo; fi ;;
     test) install_packages; build_all; stage; exec build/test.sh "${@:2}" ;;
     bench) install_packages; build_all; stage; exec build/bench.sh "${@:2}" ;;
     docs) build_all; stage; build_docs ;;

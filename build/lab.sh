@@ -21,3 +21,15 @@ run_lab_suites() {
     fi
     LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-1800}" "${pester[@]}" -- build/lab-suites.sh
 }
+
+# The demo on a real kernel: LVM, LIO and open-iscsi.
+run_lab_demo() {
+    local reason
+    if reason=$(lab_unavailable); then
+        echo "No lab here: $reason" >&2
+        return 1
+    fi
+    # pwsh takes one word after -File for an array.
+    tests/lab/lab run --timeout 900 -- bash -c "set -- \$LAB_DISKS
+        exec pwsh -NoProfile -NonInteractive -Command \"examples/quickstart.ps1 -ModulePath /repo/${module#"$PWD/"}/BlockStorage.psd1 -Disk \$1, \$2\""
+}

@@ -7,11 +7,13 @@ with CHAP; connects, resizes, clones, reverts, removes; and at the end lists wha
 works in a state folder of its own and needs root.
 .PARAMETER ModulePath
 Manifest of the module; without it the installed one is used.
+.PARAMETER Disk
+Disks to make an LVM pool of, which lose what is on them; without it the pool is a file.
 .EXAMPLE
 sudo pwsh -File examples/quickstart.ps1
 #>
 [CmdletBinding()]
-param([string] $ModulePath = 'BlockStorage')
+param([string] $ModulePath = 'BlockStorage', [string[]] $Disk)
 
 $ErrorActionPreference = 'Stop'
 $ConfirmPreference = 'None'
@@ -72,9 +74,17 @@ function Get-Leftover {
 
 $writer = $null
 try {
-    Step 'Pool of 8 GiB on XFS with shared extents' {
-        $pool = New-BlockPool demo -Driver File -Path "$sandbox/pool" -Size 8GB
-        Assert ($pool.SnapshotMethod -eq 'reflink') 'snapshots share extents'
+    if ($Disk) {
+        Step "Thin LVM pool on $Disk" {
+            $pool = New-BlockPool demo -Disk $Disk
+            Assert ($pool.Driver -eq 'Lvm') 'disks make an LVM pool'
+        }
+    }
+    else {
+        Step 'Pool of 8 GiB on XFS with shared extents' {
+            $pool = New-BlockPool demo -Driver File -Path "$sandbox/pool" -Size 8GB
+            Assert ($pool.SnapshotMethod -eq 'reflink') 'snapshots share extents'
+        }
     }
     Step 'Volume of 2 GiB' { New-BlockVolume db1 -Size 2GB -Pool demo | Out-Null }
     $device = Step 'Connected as a local block device' { (Connect-BlockVolume -Volume db1).DevicePath }
@@ -166,6 +176,7 @@ try {
     }
     Step 'Listed what is left: no process, mount, loop device, target or file of ours' {
         $left = @(Get-Leftover) + @(Get-IscsiTarget) + @(Get-BlockConnection) + @(Get-BlockVolume) + @(Get-BlockPool)
+        if ($Disk) { $left += Tool wipefs --no-act @Disk }
         Assert ($left.Count -eq 0) "nothing is left, but: $($left -join '; ')"
     }
     Write-Information ('{0,7:0.00} s  in all' -f $clock.Elapsed.TotalSeconds) -InformationAction Continue
