@@ -8,6 +8,7 @@ internal static unsafe partial class Native
 {
     private const uint GetSize64 = 0x80081272;
     private const uint FlushBuffers = 0x1261;
+    private const uint ZeroOutRange = 0x127F;
     private const uint LoopConfigure = 0x4C0A;
     private const uint LoopClear = 0x4C01;
     private const uint LoopStatus64 = 0x4C05;
@@ -38,6 +39,13 @@ internal static unsafe partial class Native
     {
         Sync(device, path);
         Check(ioctl(device, FlushBuffers, 0), "Flushing", path);
+    }
+
+    /// <summary>Makes a range of a block device read as zeros, written out when it returns.</summary>
+    public static void ZeroOut(SafeFileHandle device, long offset, long count, string path)
+    {
+        var range = stackalloc ulong[] { (ulong)offset, (ulong)count };
+        Check(ioctl(device, ZeroOutRange, (nint)range), "Writing zeros to", path);
     }
 
     /// <summary>Number of a loop device that is free now.</summary>

@@ -7,13 +7,15 @@ using BlockStorage.Engine.Targets.Lio;
 using BlockStorage.Engine.Targets.Tgt;
 using BlockStorage.Engine.Volumes;
 using BlockStorage.Engine.Volumes.File;
+using BlockStorage.Engine.Volumes.Lvm;
 
 namespace BlockStorage.Engine.Nodes;
 
 /// <summary>Every driver that exists, best first. A new driver is one folder and one line here.</summary>
 internal static class DriverRegistry
 {
-    public static IReadOnlyList<IVolumeDriverFactory> VolumeDrivers() => [new FileVolumeDriverFactory(new CommandRunner())];
+    public static IReadOnlyList<IVolumeDriverFactory> VolumeDrivers() =>
+        [new FileVolumeDriverFactory(new CommandRunner()), new LvmVolumeDriverFactory(new CommandRunner())];
 
     public static IReadOnlyList<ITargetDriver> TargetDrivers(StateRoot root) =>
         [new LioTargetDriver(root, new CommandRunner()), new TgtTargetDriver(root, new CommandRunner())];

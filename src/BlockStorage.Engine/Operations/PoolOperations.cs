@@ -7,22 +7,27 @@ namespace BlockStorage.Engine.Operations;
 /// <summary>Makes a pool.</summary>
 internal sealed record CreatePool(PoolRecord Pool) : Operation
 {
+    /// <summary>Disks that the pool is made of; empty for a folder or a volume group that there is.</summary>
+    public IReadOnlyList<string> Disks { get; init; } = [];
+
     public override string Action => "Create pool";
 
-    public override string Target => Pool.Size is long size
-        ? $"{Pool.Name} ({Pool.Driver}, {ByteSize.Format(size)} image) at {Pool.Path}"
+    public override string Target => Disks.Count > 0 ? $"{Pool.Name} ({Pool.Driver}) of {string.Join(", ", Disks)}"
+        : Pool.Size is long size ? $"{Pool.Name} ({Pool.Driver}, {ByteSize.Format(size)} image) at {Pool.Path}"
         : $"{Pool.Name} ({Pool.Driver}) at {Pool.Path}";
 
     public override IReadOnlyList<LockKey> Locks() => [new(LockKind.Pool, Pool.Id)];
 
     public override IReadOnlyList<Step> Steps(OperationContext context)
     {
-        var driver = context.Node.Pool(Pool.ToSpec());
+        var driver = context.Node.Pool(Pool.ToSpec() with { Disks = Disks });
         var list = new PoolList(context.Root);
         return
         [
             new Step(
-                Pool.Size is long size
+                Disks.Count > 0 ? $"Make the volume group {Pool.Path} with a thin pool of {string.Join(", ", Disks)}"
+                : !Pool.Path.StartsWith('/') ? $"Make a thin pool in the volume group {Pool.Path}"
+                : Pool.Size is long size
                     ? $"Make a {ByteSize.Format(size)} XFS image with shared extents in {Pool.Path} and mount it"
                     : $"Make the folder of the pool in {Pool.Path}",
                 cancel => driver.CreatePoolAsync(context.Sink, cancel),
@@ -101,7 +106,7 @@ internal sealed record RemovePool(PoolRecord Pool) : Operation
         var driver = context.Node.Pool(Pool.ToSpec());
         return
         [
-            new Step($"Unmount and remove what the pool made in {Pool.Path}",
+            new Step(Pool.Path.StartsWith('/') ? $"Unmount and remove what the pool made in {Pool.Path}" : $"Remove what the pool made of and in the volume group {Pool.Path}",
                 async cancel =>
                 {
                     await driver.DestroyPoolAsync(context.Sink, cancel).ConfigureAwait(false);

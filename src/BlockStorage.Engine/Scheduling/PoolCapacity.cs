@@ -10,11 +10,16 @@ namespace BlockStorage.Engine.Scheduling;
 /// <param name="Limit">How much may be provisioned in all.</param>
 internal sealed record PoolCapacity(long Total, long Free, long Provisioned, long Limit)
 {
+    /// <summary>Physical free space for what takes it at once, where that is less than Free.</summary>
+    public long? ThickFree { get; init; }
+
     /// <summary>Largest thin volume that can be made.</summary>
     public long ThinAvailable => Math.Max(0, Limit - Provisioned);
 
     /// <summary>Largest thick volume that can be made.</summary>
-    public long ThickAvailable => Math.Max(0, Math.Min(Free, Limit - Provisioned));
+    public long ThickAvailable => Math.Max(0, Math.Min(PhysicalFree, Limit - Provisioned));
+
+    private long PhysicalFree => Math.Min(Free, ThickFree ?? Free);
 
     /// <summary>Computes it from the records and the probed status, all of one moment.</summary>
     public static PoolCapacity Of(PoolRecord pool, PoolStatus status, ICatalogReader catalog) => Of(
@@ -36,7 +41,10 @@ internal sealed record PoolCapacity(long Total, long Free, long Provisioned, lon
         var limit = (status.Total - reserved) * pool.OversubscriptionRatio;
         return new PoolCapacity(
             status.Total, Math.Max(0, Math.Max(0, status.Free - reserved) - pending), provisioned,
-            limit >= long.MaxValue ? long.MaxValue : (long)limit);
+            limit >= long.MaxValue ? long.MaxValue : (long)limit)
+        {
+            ThickFree = status.ThickFree is { } thick ? Math.Max(0, thick - pending) : null,
+        };
     }
 
     /// <summary>Refuses what does not fit.</summary>
@@ -46,10 +54,10 @@ internal sealed record PoolCapacity(long Total, long Free, long Provisioned, lon
     /// <exception cref="BlockStorageException">InsufficientSpace, with the figures.</exception>
     public void Require(long size, long physical, string pool)
     {
-        if (physical > Free)
+        if (physical > PhysicalFree)
         {
             throw new BlockStorageException(BlockErrors.InsufficientSpace,
-                $"Pool '{pool}' has {ByteSize.Format(Free)} free; {ByteSize.Format(physical)} are needed at once.", pool,
+                $"Pool '{pool}' has {ByteSize.Format(PhysicalFree)} free; {ByteSize.Format(physical)} are needed at once.", pool,
                 $"Get-BlockVolumeSupportedSize -Pool '{pool}'");
         }
         if (size > ThinAvailable)

@@ -42,7 +42,7 @@ public sealed partial class BlockStorageService
             throw new BlockStorageException(BlockErrors.NameExists, $"There is a pool named '{existing.Name}' already.", existing.Name);
         }
         var pool = await CheckedPoolAsync(request, cancel).ConfigureAwait(false);
-        return Plan([new CreatePool(pool)], (_, stop) => PoolAsync(pool.Id, stop));
+        return Plan([new CreatePool(pool) { Disks = request.Disk ?? [] }], (_, stop) => PoolAsync(pool.Id, stop));
     });
 
     /// <inheritdoc/>
@@ -111,7 +111,10 @@ public sealed partial class BlockStorageService
         if (!probe.Usable)
             throw new BlockStorageException(BlockErrors.ToolMissing, $"Driver {factory.Name} cannot be used here: {probe.Reason}", factory.Name, probe.Fix);
         var spec = factory.Check(new PoolSpec(
-            Guid.NewGuid().ToString(), request.Name, factory.Name, request.Path, request.Size, request.Description ?? "", DateTime.UtcNow));
+            Guid.NewGuid().ToString(), request.Name, factory.Name, request.Path, request.Size, request.Description ?? "", DateTime.UtcNow)
+        {
+            Disks = request.Disk ?? [],
+        });
         var pool = new PoolRecord
         {
             Id = spec.Id,

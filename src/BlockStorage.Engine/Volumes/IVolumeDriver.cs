@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using BlockStorage.Services;
 
 namespace BlockStorage.Engine.Volumes;
@@ -101,11 +102,16 @@ internal interface IVolumeDriver
 /// <param name="Name">Name.</param>
 /// <param name="Driver">Driver.</param>
 /// <param name="Path">Folder or volume group.</param>
-/// <param name="Size">Bytes of an own image; null where the pool takes what the folder has.</param>
+/// <param name="Size">Bytes of an own image or thin pool; null where the pool takes what there is.</param>
 /// <param name="Description">Free text.</param>
 /// <param name="CreatedAt">UTC.</param>
 internal sealed record PoolSpec(
-    string Id, string Name, string Driver, string Path, long? Size, string Description, DateTime CreatedAt);
+    string Id, string Name, string Driver, string Path, long? Size, string Description, DateTime CreatedAt)
+{
+    /// <summary>Disks that the pool is made of; used while it is made and no part of what it says of itself.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<string> Disks { get; init; } = [];
+}
 
 /// <summary>Figures of a pool, in bytes.</summary>
 /// <param name="Usable">Volumes in it can be reached now.</param>
@@ -114,7 +120,9 @@ internal sealed record PoolSpec(
 /// <param name="Free">Physical free space that we may use.</param>
 /// <param name="SharesExtents">Snapshots and clones share extents and take constant time.</param>
 /// <param name="ChangeNumber">Changes whenever an object appears or goes.</param>
-internal sealed record PoolStatus(bool Usable, string Health, long Total, long Free, bool SharesExtents, string ChangeNumber);
+/// <param name="ThickFree">Space for thick volumes, where it is less than Free.</param>
+internal sealed record PoolStatus(
+    bool Usable, string Health, long Total, long Free, bool SharesExtents, string ChangeNumber, long? ThickFree = null);
 
 /// <summary>What of an object travels with the data.</summary>
 /// <param name="Kind">Volume or Snapshot.</param>

@@ -34,11 +34,11 @@ public sealed record OperationQuery(
 public sealed record EventQuery(
     IReadOnlyList<string>? Level = null, IReadOnlyList<string>? Volume = null, DateTime? Since = null);
 
-/// <summary>A pool to make.</summary>
+/// <summary>A pool to make. Disk names disks that a driver of disks makes it of; Path may be empty then.</summary>
 public sealed record NewPoolRequest(
     string Name, string Driver, string Path, long? Size = null, double? OversubscriptionRatio = null,
     int? ReservedPercent = null, int? WarningPercent = null, string? Provisioning = null, string? Description = null,
-    bool IfNotExists = false);
+    bool IfNotExists = false, IReadOnlyList<string>? Disk = null);
 
 /// <summary>What to change of a pool; null leaves it as it is.</summary>
 public sealed record SetPoolRequest(

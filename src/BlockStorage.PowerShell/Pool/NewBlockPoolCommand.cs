@@ -3,13 +3,15 @@ using BlockStorage.Services;
 
 namespace BlockStorage.Commands;
 
-/// <summary>Makes a pool. With -Size a File pool gets a file system of its own in which snapshots take constant time.</summary>
+/// <summary>Makes a pool of disks or in a folder. With -Size a File pool gets a file system of its own in which snapshots take constant time.</summary>
 [Cmdlet(VerbsCommon.New, "BlockPool", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium,
     DefaultParameterSetName = ParameterSets.Record)]
 [Alias("nbpl")]
 [OutputType(typeof(BlockPool))]
 public sealed class NewBlockPoolCommand : BlockStorageCommand
 {
+    private const string Lvm = "Lvm";
+
     /// <summary>Names of the new pools.</summary>
     [Parameter(ParameterSetName = ParameterSets.Record, Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
     public string[]? Name { get; set; }
@@ -20,9 +22,13 @@ public sealed class NewBlockPoolCommand : BlockStorageCommand
     [NameTransformation]
     public string? Driver { get; set; }
 
-    /// <summary>Folder that holds the pool.</summary>
-    [Parameter(ParameterSetName = ParameterSets.Record, Mandatory = true, ValueFromPipelineByPropertyName = true)]
+    /// <summary>Folder that holds the pool, or the volume group of an Lvm pool.</summary>
+    [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
     public string? Path { get; set; }
+
+    /// <summary>Empty disks that an Lvm pool is made of.</summary>
+    [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
+    public string[]? Disk { get; set; }
 
     /// <summary>Size of a file system of its own; without it the pool takes what the folder has.</summary>
     [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
@@ -61,10 +67,16 @@ public sealed class NewBlockPoolCommand : BlockStorageCommand
         foreach (var name in Name!)
             Try(name, () =>
             {
-                var driver = Driver ?? Read((service, cancel) => service.GetDriversAsync(cancel))
-                    .FirstOrDefault(candidate => candidate is { Kind: "Volume", Default: true })?.Name ?? "File";
-                var request = new NewPoolRequest(name, driver, GetUnresolvedProviderPathFromPSPath(Path), SizeTransformationAttribute.Take(Size),
-                    OversubscriptionRatio, ReservedPercent, WarningPercent, Provisioning, Description, IfNotExists);
+                var ofDisks = Disk is { Length: > 0 };
+                if (!ofDisks && string.IsNullOrEmpty(Path))
+                    throw new BlockStorageException(BlockErrors.InvalidArgument, "Say where the pool is to be: a folder or disks.", name,
+                        $"New-BlockPool '{name}' -Path /folder, or New-BlockPool '{name}' -Disk /dev/DISK");
+                var driver = Driver ?? (ofDisks ? Lvm : Read((service, cancel) => service.GetDriversAsync(cancel))
+                    .FirstOrDefault(candidate => candidate is { Kind: "Volume", Default: true })?.Name ?? "File");
+                // A volume group is a name; a folder may be relative to where the user is.
+                var path = driver.Equals(Lvm, StringComparison.OrdinalIgnoreCase) ? Path ?? "" : GetUnresolvedProviderPathFromPSPath(Path);
+                var request = new NewPoolRequest(name, driver, path, SizeTransformationAttribute.Take(Size),
+                    OversubscriptionRatio, ReservedPercent, WarningPercent, Provisioning, Description, IfNotExists, Disk);
                 Change(name, (service, cancel) => service.NewPoolAsync(request, cancel), pool => pool);
             });
     }

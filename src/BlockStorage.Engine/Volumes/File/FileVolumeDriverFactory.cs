@@ -55,6 +55,9 @@ internal sealed class FileVolumeDriverFactory(ICommandRunner runner) : IVolumeDr
     /// <inheritdoc/>
     public PoolSpec Check(PoolSpec spec)
     {
+        if (spec.Disks.Count > 0)
+            throw new BlockStorageException(BlockErrors.InvalidArgument, "A File pool is made in a folder, not of disks.", spec.Disks[0],
+                $"New-BlockPool '{spec.Name}' -Driver Lvm -Disk '{spec.Disks[0]}'");
         var path = CheckPath(spec.Path);
         var existing = NearestExisting(path);
         if (Native.Stat(existing)?.IsFolder != true)

@@ -1,0 +1,185 @@
+using BlockStorage.Engine.Host;
+using BlockStorage.Services;
+
+namespace BlockStorage.Engine.Volumes.Lvm;
+
+/// <summary>The pool itself: a volume group with our tag, and a thin pool in it.</summary>
+internal sealed partial class LvmVolumeDriver
+{
+    private const double LeastMetadata = 0.10;
+
+    /// <inheritdoc/>
+    public async Task CreatePoolAsync(IWorkSink sink, CancellationToken cancel)
+    {
+        var group = await _lvm.ReadAsync(sink, cancel).ConfigureAwait(false);
+        if (group is not null && LvmTags.PoolOf(group.Tags) is { } other && other != pool.Id)
+            throw new BlockStorageException(BlockErrors.InvalidPath, $"The volume group '{Group}' holds another pool.", Group, "Get-BlockPool");
+        // Only what this call begins may it remove on failure; anything older may hold data.
+        var fresh = group is null || LvmTags.PoolOf(group.Tags) is null;
+        try
+        {
+            group = group is null ? await MakeGroupAsync(sink, cancel).ConfigureAwait(false) : await TagGroupAsync(group, sink, cancel).ConfigureAwait(false);
+            if (group.ThinPool(pool.Id) is null)
+                await MakeThinPoolAsync(group, sink, cancel).ConfigureAwait(false);
+        }
+        catch when (fresh)
+        {
+            await RemoveAfterFailureAsync(sink).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task DestroyPoolAsync(IWorkSink sink, CancellationToken cancel)
+    {
+        var group = await _lvm.ReadAsync(sink, cancel).ConfigureAwait(false);
+        if (group is not null && LvmTags.PoolOf(group.Tags) == pool.Id)
+        {
+            var kept = group.Volumes.Where(volume => volume.IsWhole).ToList();
+            if (kept.Count > 0)
+                throw new BlockStorageException(BlockErrors.PoolNotEmpty,
+                    $"Pool '{pool.Name}' still holds {kept.Count} volumes and snapshots, such as {kept[0].Name}.", pool.Name);
+            foreach (var half in group.Volumes.Where(volume => volume is { Kind: BackendKind.Partial, Hidden: false }))
+                await EraseAsync(half, group, cancel).ConfigureAwait(false);
+            await RemoveGroupAsync(group, sink, cancel).ConfigureAwait(false);
+        }
+        // Also what a kill left between the group and its disks.
+        var report = await _lvm.ReportAllAsync(sink, cancel).ConfigureAwait(false);
+        var disks = report.FreeDisks.Where(disk => LvmDisks.IsOurs(disk.Uuid, pool.Id)).Select(disk => disk.Path).ToList();
+        if (disks.Count > 0)
+            await _lvm.RunOnAsync(disks, "pvremove", ["--yes", .. disks], sink, CancellationToken.None).ConfigureAwait(false);
+        _lvm.Forget();
+    }
+
+    /// <inheritdoc/>
+    public async Task OpenPoolAsync(IWorkSink sink, CancellationToken cancel)
+    {
+        if (ThinPool.Find(Group) is { Works: true, IsFilling: false })
+            return;
+        var group = await ReadAsync(sink, cancel).ConfigureAwait(false);
+        if (ThinPool.Find(Group) is null)
+            await SwitchOnAsync(LvmNames.Pool, sink, cancel).ConfigureAwait(false);
+        if (ThinPool.Find(Group) is not { } thin)
+            throw new BlockStorageException(BlockErrors.PoolUnavailable, $"The thin pool of '{Group}' does not become active.", pool.Name);
+        if (!thin.Works)
+            throw new BlockStorageException(BlockErrors.PoolUnavailable, $"Pool '{pool.Name}' cannot be used: {thin.Trouble}.", pool.Name);
+        await GrowAsync(group, thin, sink, cancel).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<PoolStatus> GetPoolAsync(CancellationToken cancel)
+    {
+        try
+        {
+            var group = await _lvm.ReadAsync(SilentSink.Instance, cancel).ConfigureAwait(false);
+            if (WhyUnusable(group) is { } why)
+                return new PoolStatus(false, why, 0, 0, true, "");
+            var thin = ThinPool.Find(Group);
+            var left = (double)group!.MetadataFree / (group.MetadataSize / 2);
+            var health = thin is null ? "its thin pool is not active"
+                : group.MissingDisks > 0 ? $"{group.MissingDisks} of its disks are missing"
+                : thin.Health.Length > 0 ? thin.Health
+                : left < 2 * LeastMetadata ? $"LVM's metadata is full to {100 - left * 100:0} %: no more volumes from {100 - LeastMetadata * 100:0} % on" : Ok;
+            return new PoolStatus(thin is { Works: true }, health, group.Size, group.Free + (thin?.Free ?? 0), true, group.Sequence, group.Free);
+        }
+        catch (BlockStorageException error)
+        {
+            return new PoolStatus(false, error.Message, 0, 0, true, "");
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task UpdatePoolAsync(PoolSpec spec, CancellationToken cancel) =>
+        await TagGroupAsync(await ReadAsync(SilentSink.Instance, cancel).ConfigureAwait(false), spec, SilentSink.Instance, cancel).ConfigureAwait(false);
+
+    private async Task<LvmGroup> MakeGroupAsync(IWorkSink sink, CancellationToken cancel)
+    {
+        if (pool.Disks.Count == 0)
+            throw new BlockStorageException(BlockErrors.InvalidPath, $"There is no volume group '{Group}'.", Group,
+                $"vgs, or give the disks to make it of: New-BlockPool '{pool.Name}' -Disk /dev/DISK");
+        // Without --yes LVM refuses whatever has a signature that came there since it was checked.
+        var known = (await _lvm.ReportAllAsync(sink, cancel).ConfigureAwait(false)).FreeDisks.Select(disk => disk.Uuid).ToHashSet();
+        for (var i = 0; i < pool.Disks.Count; i++)
+        {
+            var uuid = LvmDisks.Uuid(pool.Id, i);
+            if (!known.Contains(uuid))
+                await _lvm.RunOnAsync(pool.Disks, "pvcreate", ["--norestorefile", "--uuid", uuid, "--metadatasize", $"{PoolShape.DiskMetadata}b",
+                    pool.Disks[i]], sink, cancel).ConfigureAwait(false);
+        }
+        await _lvm.RunOnAsync(pool.Disks, "vgcreate", ["--physicalextentsize", $"{PoolShape.Extent}b", .. LvmTags.Add([LvmTags.MadeGroup, .. LvmTags.Of(pool)]),
+            Group, .. pool.Disks], sink, cancel).ConfigureAwait(false);
+        return await ReadAsync(sink, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private Task<LvmGroup> TagGroupAsync(LvmGroup group, IWorkSink sink, CancellationToken cancel) => TagGroupAsync(group, pool, sink, cancel);
+
+    private async Task<LvmGroup> TagGroupAsync(LvmGroup group, PoolSpec spec, IWorkSink sink, CancellationToken cancel)
+    {
+        var change = LvmTags.Change(group.Tags, LvmTags.Of(spec));
+        if (change.Count == 0)
+            return group;
+        await _lvm.RunAsync("vgchange", [.. change, Group], sink, cancel).ConfigureAwait(false);
+        return await ReadAsync(sink, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private async Task MakeThinPoolAsync(LvmGroup group, IWorkSink sink, CancellationToken cancel)
+    {
+        var shape = PoolShape.Of(group.Free, group.ExtentSize, pool.Size);
+        if (shape.Data < PoolShape.Minimum || shape.Whole > group.Free)
+            throw new BlockStorageException(BlockErrors.InsufficientSpace,
+                $"A thin pool of {ByteSize.Format(Math.Max(shape.Data, PoolShape.Minimum))} with its metadata needs {ByteSize.Format(shape.Whole)}; " +
+                $"the volume group '{Group}' has {ByteSize.Format(group.Free)} free.", Group, $"vgs '{Group}'");
+        // In this form LVM takes --errorwhenfull; with --type thin-pool it refuses it.
+        await _lvm.RunAsync("lvcreate", ["--yes", "--thin", "--size", $"{shape.Data}b", "--chunksize", $"{shape.Chunk}b",
+            "--poolmetadatasize", $"{shape.Metadata}b", "--poolmetadataspare", "y", "--zero", "y", "--errorwhenfull", "y",
+            "--thinpool", LvmNames.Pool, Group], sink, cancel).ConfigureAwait(false);
+        await _lvm.RunAsync("lvchange", [.. LvmTags.Add([LvmTags.Pool(pool.Id)]), $"{Group}/{LvmNames.Pool}"], sink, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private async Task RemoveGroupAsync(LvmGroup group, IWorkSink sink, CancellationToken cancel)
+    {
+        var foreign = group.Volumes.Where(volume => IsListed(volume) && volume.Kind == BackendKind.Foreign).ToList();
+        if (group.ThinPool(pool.Id) is not null)
+        {
+            await _lvm.RunAsync("lvremove", ["--yes", $"{Group}/{LvmNames.Pool}"], sink, cancel).ConfigureAwait(false);
+        }
+        if (group.Tags.Contains(LvmTags.MadeGroup) && foreign.Count == 0)
+            await _lvm.RunAsync("vgremove", [Group], sink, CancellationToken.None).ConfigureAwait(false);
+        else
+            await _lvm.RunAsync("vgchange", [.. LvmTags.Change(group.Tags, []), Group], sink, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private async Task RemoveAfterFailureAsync(IWorkSink sink)
+    {
+        try
+        {
+            await DestroyPoolAsync(sink, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (BlockStorageException error)
+        {
+            // What led here is what the user must hear; the rest is for the next attempt.
+            sink.Warning($"Not all of the unfinished pool could be removed: {error.Message}");
+        }
+    }
+
+    /// <summary>Gives a pool that is filling up more of what is free: a fifth more, or what there is.</summary>
+    private async Task GrowAsync(LvmGroup group, ThinPool thin, IWorkSink sink, CancellationToken cancel)
+    {
+        var free = group.Free / group.ExtentSize * group.ExtentSize;
+        if (thin.MetadataUsed >= ThinPool.MetadataWarning && free >= 2 * PoolShape.Minimum)
+        {
+            await _lvm.RunAsync("lvextend", ["--poolmetadatasize", $"+{PoolShape.Minimum}b", $"{Group}/{LvmNames.Pool}"], sink, cancel).ConfigureAwait(false);
+            free -= 2 * PoolShape.Minimum;
+        }
+        if (thin.DataUsed >= ThinPool.DataWarning && free >= group.ExtentSize)
+        {
+            var more = Math.Min(free, Math.Max(thin.Size / 5, group.ExtentSize) / group.ExtentSize * group.ExtentSize);
+            sink.Verbose($"Growing the thin pool of '{Group}' by {ByteSize.Format(more)}.");
+            await _lvm.RunAsync("lvextend", ["--size", $"+{more}b", $"{Group}/{LvmNames.Pool}"], sink, cancel).ConfigureAwait(false);
+        }
+    }
+
+    private string? WhyUnusable(LvmGroup? group) => group is null ? $"there is no volume group '{Group}' on this machine"
+        : LvmTags.PoolOf(group.Tags) != pool.Id ? $"the volume group '{Group}' is not this pool's"
+        : null;
+}

@@ -1,0 +1,54 @@
+using System.Globalization;
+using BlockStorage.Engine.Host;
+
+namespace BlockStorage.Engine.Volumes.Lvm;
+
+/// <summary>How a thin pool fares, as the kernel says now.</summary>
+/// <param name="DataUsed">Part of the data in use, 0 to 1.</param>
+/// <param name="MetadataUsed">Part of the metadata in use, 0 to 1.</param>
+/// <param name="Trouble">What is wrong, or empty.</param>
+/// <param name="Works">It takes reads and writes.</param>
+/// <param name="Size">Bytes of data.</param>
+internal sealed record ThinPool(double DataUsed, double MetadataUsed, string Trouble, bool Works, long Size)
+{
+    /// <summary>From where a pool is told to be filling up, and is grown where there is room.</summary>
+    public const double DataWarning = 0.80;
+
+    /// <summary>Metadata that is full costs more than data that is full, so it is watched earlier.</summary>
+    public const double MetadataWarning = 0.60;
+
+    /// <summary>From where nothing new is made in it.</summary>
+    public const double DataLimit = 0.95;
+
+    /// <summary>The same of metadata.</summary>
+    public const double MetadataLimit = 0.80;
+
+    /// <summary>Bytes that are not in use.</summary>
+    public long Free => (long)(Size * (1 - DataUsed));
+
+    /// <summary>It should grow.</summary>
+    public bool IsFilling => DataUsed >= DataWarning || MetadataUsed >= MetadataWarning;
+
+    /// <summary>What people should know, or empty.</summary>
+    public string Health => Trouble.Length > 0 ? Trouble : IsFilling
+        ? string.Create(CultureInfo.InvariantCulture, $"filling up: data {DataUsed * 100:0.#} %, metadata {MetadataUsed * 100:0.#} %") : "";
+
+    /// <summary>Asks the kernel; null while the pool is not active.</summary>
+    public static ThinPool? Find(string group) =>
+        Native.FindMapped(LvmNames.Mapped(group, LvmNames.Pool) + "-tpool") is { Type: "thin-pool" } device ? Read(device.Text, device.Size) : null;
+
+    /// <summary>Reads: transaction, used/total metadata blocks, used/total data blocks, root, mode, options.</summary>
+    internal static ThinPool Read(string status, long size)
+    {
+        var words = status.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (words.Length < 5)
+            return new ThinPool(0, 0, $"the kernel has given it up ({status}): lvconvert --repair", false, size);
+        var trouble = words.Contains("out_of_data_space") ? "full: writers get errors until it grows or volumes are removed"
+            : words.Contains("needs_check") ? "its metadata needs a check: lvconvert --repair"
+            : words.Contains("ro") ? "read-only: its metadata is full or damaged" : "";
+        return new ThinPool(Part(words[2]), Part(words[1]), trouble, !words.Contains("ro"), size);
+    }
+
+    private static double Part(string used) => used.Split('/') is [var part, var all]
+        ? double.Parse(part, CultureInfo.InvariantCulture) / double.Parse(all, CultureInfo.InvariantCulture) : 0;
+}

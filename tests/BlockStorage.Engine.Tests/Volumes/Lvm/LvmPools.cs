@@ -1,0 +1,53 @@
+using BlockStorage.Engine.Host;
+using BlockStorage.Engine.Tests.Lab;
+using BlockStorage.Engine.Volumes;
+using BlockStorage.Engine.Volumes.Lvm;
+
+namespace BlockStorage.Engine.Tests.Volumes.Lvm;
+
+/// <summary>Short forms for tests of pools on the lab's disks.</summary>
+internal static class LvmPools
+{
+    public const string Group = "bs-test";
+
+    public static LvmVolumeDriverFactory Factory { get; } = new(new CommandRunner());
+
+    public static PoolSpec Spec(long? size = null, int disks = 1, string path = Group) =>
+        new(Guid.NewGuid().ToString(), "p1", "Lvm", path, size, "", new DateTime(2026, 11, 25, 1, 2, 3, DateTimeKind.Utc))
+        {
+            Disks = [.. LabCollection.Disks.Take(disks)],
+        };
+
+    /// <summary>Runs a tool that must succeed.</summary>
+    public static Task<string> RunAsync(string program, params string[] arguments) => new CommandRunner().RunCheckedAsync(
+        new Command(program, arguments, TimeSpan.FromSeconds(120)), SilentSink.Instance, CancellationToken.None);
+
+    /// <summary>Nothing is left on the disks and in the device mapper.</summary>
+    public static async Task AssertNothingLeftAsync()
+    {
+        Assert.Equal("", (await RunAsync("wipefs", ["--no-act", .. LabCollection.Disks])).Trim());
+        Assert.DoesNotContain("bs--test", await RunAsync("dmsetup", "ls"), StringComparison.Ordinal);
+        Assert.Equal("", (await RunAsync("vgs", "--noheadings", "-o", "vg_name")).Trim());
+    }
+}
+
+/// <summary>A volume group with a thin pool on a part of it.</summary>
+[Trait("Needs", "Lab")]
+[Collection(LabCollection.Name)]
+public sealed class LvmVolumeDriverTests : VolumeDriverSuite
+{
+    protected override bool Shares => true;
+
+    protected override bool ProvisioningIsFixed => true;
+
+    protected override bool KeepsOrderUnflushed => false;
+
+    protected override Task<object> OpenAsync() =>
+        Task.FromResult<object>(LvmPools.Factory.Open(LvmPools.Factory.Check(LvmPools.Spec(1L << 30, disks: 1))));
+
+    protected override Task CloseAsync() => LvmPools.AssertNothingLeftAsync();
+
+    // The node in /dev belongs to udev; the kernel says whether the device takes writes.
+    protected override void AssertWritable(string path, bool writable) => Assert.Equal(writable ? "0" : "1",
+        File.ReadAllText($"/sys/class/block/{Path.GetFileName(File.ResolveLinkTarget(path, true)!.FullName)}/ro").Trim());
+}

@@ -1,0 +1,257 @@
+using System.Diagnostics;
+using BlockStorage.Engine.Host;
+using BlockStorage.Engine.Tests.Lab;
+using BlockStorage.Engine.Volumes;
+using BlockStorage.Engine.Volumes.Lvm;
+using BlockStorage.Services;
+
+namespace BlockStorage.Engine.Tests.Volumes.Lvm;
+
+/// <summary>What only LVM has: thick volumes beside thin ones on disks that others have written to, and kills between its steps.</summary>
+[Trait("Needs", "Lab")]
+[Collection(LabCollection.Name)]
+public sealed class LvmVolumeTests : IAsyncLifetime
+{
+    private const long MiB = 1 << 20;
+    private const byte Old = 0xEE;
+    private readonly PoolSpec _spec = LvmPools.Spec(192 * MiB);
+    private readonly RecordingSink _sink = new();
+    private IVolumeDriver _driver = null!;
+
+    public async Task InitializeAsync()
+    {
+        // Everything that the tests get to see of the disk was somebody else's.
+        Fill(LabCollection.Disks[0], Old, 700);
+        _driver = LvmPools.Factory.Open(LvmPools.Factory.Check(_spec));
+        await _driver.CreatePoolAsync(_sink, default);
+    }
+
+    public async Task DisposeAsync()
+    {
+        foreach (var kind in new[] { BackendKind.Snapshot, BackendKind.Partial, BackendKind.Volume })
+        {
+            foreach (var item in (await _driver.ListAsync(default)).Where(item => item.Kind == kind))
+                await _driver.DeleteAsync(item.Id, default);
+        }
+        await _driver.DestroyPoolAsync(_sink, default);
+        await LvmPools.AssertNothingLeftAsync();
+    }
+
+    [Fact]
+    public async Task Nobody_reads_what_was_on_the_disk_before_and_nothing_stays_behind()
+    {
+        Assert.Contains(Old, await RawAsync(64));
+        var thick = await CreateAsync("thick", 64 * MiB, thick: true);
+        var path = await _driver.ActivateAsync(thick.Id, default);
+        Assert.True(Read(path, 64).All(b => b == 0));
+        await _driver.ResizeAsync(thick.Id, 128 * MiB, true, default);
+        Assert.True(Read(path, 128).All(b => b == 0));
+        Fill(path, 0xAB, 128);
+        await _driver.DeleteAsync(thick.Id, default);
+        Assert.DoesNotContain((byte)0xAB, await RawAsync(160));
+
+        var thin = await CreateAsync("thin", 16 * MiB);
+        path = await _driver.ActivateAsync(thin.Id, default);
+        using (var handle = Native.Open(path, OpenMode.ReadWrite))
+        {
+            for (var i = 0; i < 16; i++)
+                Native.Write(handle, new byte[] { 1 }, i * MiB + 5000, path);
+            Native.Sync(handle, path);
+        }
+        Assert.Equal(16, Read(path, 16).Count(b => b != 0));
+    }
+
+    [Fact]
+    public async Task A_snapshot_of_a_thick_volume_outlives_a_full_rewrite_and_gives_it_back()
+    {
+        var volume = await CreateAsync("db", 48 * MiB, thick: true);
+        var path = await _driver.ActivateAsync(volume.Id, default);
+        Fill(path, 1, 48);
+        var snapshot = FilePools.Identity("s", volume.Size, BackendKind.Snapshot, volume.Id);
+        await _driver.CreateSnapshotAsync(snapshot, _sink, default);
+        await _driver.CreateSnapshotAsync(snapshot, _sink, default);
+        Fill(path, 2, 48);
+        var before = await _driver.ActivateAsync(snapshot.Id, default);
+        Assert.True(Read(before, 48).All(b => b == 1));
+        Assert.Equal("ok", (await _driver.FindAsync(snapshot.Id, default))!.Health);
+        Assert.Equal(48 * MiB, await _driver.GetCopyCostAsync(snapshot.Id, default));
+        await FilePools.FailsAsync("SnapshotDependency", () => _driver.ResizeAsync(volume.Id, 64 * MiB, true, default));
+        await FilePools.FailsAsync("SnapshotDependency", () => _driver.DeleteAsync(volume.Id, default));
+
+        var (thick, thin) = (FilePools.Identity("c1", 64 * MiB), FilePools.Identity("c2", 48 * MiB));
+        await _driver.CreateFromAsync(thick, volume.Id, true, _sink, default);
+        await _driver.CreateFromAsync(thin, snapshot.Id, false, _sink, default);
+        Assert.True(Read(await _driver.ActivateAsync(thick.Id, default), 48).All(b => b == 2));
+        Assert.True(Read(await _driver.ActivateAsync(thick.Id, default), 64)[(int)(48 * MiB)..].All(b => b == 0));
+        Assert.True(Read(await _driver.ActivateAsync(thin.Id, default), 48).All(b => b == 1));
+
+        for (var i = 0; i < 2; i++)
+        {
+            await _driver.RevertAsync(volume.Id, snapshot.Id, _sink, default);
+            Assert.True(Read(path, 48).All(b => b == 1));
+            Fill(path, 3, 48);
+        }
+        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 48).All(b => b == 1));
+        Assert.Equivalent(snapshot, await _driver.ReadIdentityAsync(snapshot.Id, default));
+        Assert.Equal(4, (await _driver.ListAsync(default)).Count);
+    }
+
+    [Fact]
+    public async Task A_revert_is_refused_while_something_has_the_device_open()
+    {
+        var (volume, snapshot) = await WithSnapshotAsync();
+        using (Native.Open(await _driver.ActivateAsync(volume.Id, default), OpenMode.ReadOnly))
+        {
+            var error = await FilePools.FailsAsync("DeviceInUse", () => _driver.RevertAsync(volume.Id, snapshot.Id, _sink, default));
+            Assert.Contains($"process {Environment.ProcessId}", error.Message, StringComparison.Ordinal);
+            await FilePools.FailsAsync("DeviceInUse", () => _driver.DeleteAsync(volume.Id, default));
+        }
+        Assert.Equal(2, (await _driver.ListAsync(default)).Count);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_revert_that_was_killed_is_finished_or_undone(int step)
+    {
+        var (volume, snapshot) = await WithSnapshotAsync();
+        var path = await _driver.ActivateAsync(volume.Id, default);
+        var (own, keep) = ($"{LvmPools.Group}/{LvmNames.Snapshot(snapshot.Id)}", LvmNames.Keep(snapshot.Id));
+        await LvmPools.RunAsync("lvcreate", ["--snapshot", "--permission", "r", "--name", keep, .. LvmTags.Add(LvmTags.Of(snapshot)), own]);
+        if (step == 1)
+            await LvmPools.RunAsync("lvconvert", "--yes", "--merge", own);
+        if (step == 2)
+        {
+            // An opener: LVM says it is done and has not begun.
+            using var opener = Native.Open(path, OpenMode.ReadOnly);
+            await LvmPools.RunAsync("lvconvert", "--yes", "--merge", own);
+            Assert.True(Read(path, 8).All(b => b == 2));
+        }
+        Assert.Equal(2, (await _driver.ListAsync(default)).DistinctBy(item => item.Id).Count());
+        await _driver.CleanAsync(volume.Id, default);
+        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).All(b => b == (step == 0 ? 2 : 1)));
+        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 8).All(b => b == 1));
+        var list = await _driver.ListAsync(default);
+        Assert.Equal([BackendKind.Volume, BackendKind.Snapshot], list.Select(item => item.Kind).Order());
+        await _driver.RevertAsync(volume.Id, snapshot.Id, _sink, default);
+        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).All(b => b == 1));
+        Assert.Equivalent(snapshot, await _driver.ReadIdentityAsync(snapshot.Id, default));
+    }
+
+    [Fact]
+    public async Task Killed_at_any_moment_it_is_done_again_or_removed()
+    {
+        var killer = new Killer();
+        var driver = LvmPools.Factory.Open(_spec);
+        var victim = new LvmVolumeDriverFactory(killer).Open(_spec);
+        for (var delay = 40; delay <= 1000; delay += 120)
+        {
+            killer.Delay = delay;
+            var (volume, copy) = (FilePools.Identity("v", 8 * MiB), FilePools.Identity("c", 16 * MiB));
+            await AttemptAsync(() => victim.CreateAsync(volume, delay % 80 == 0, _sink, default));
+            await driver.CreateAsync(volume, delay % 80 == 0, _sink, default);
+            Assert.True(Read(await driver.ActivateAsync(volume.Id, default), 8).All(b => b == 0));
+            await AttemptAsync(() => victim.CreateFromAsync(copy, volume.Id, false, _sink, default));
+            await driver.CreateFromAsync(copy, volume.Id, false, _sink, default);
+            Assert.Equal(16 * MiB, (await driver.FindAsync(copy.Id, default))!.Size);
+            Assert.True(Read(await driver.ActivateAsync(copy.Id, default), 16).All(b => b == 0));
+            foreach (var id in new[] { copy.Id, volume.Id })
+            {
+                await AttemptAsync(() => victim.DeleteAsync(id, default));
+                await driver.DeleteAsync(id, default);
+            }
+            Assert.Empty(await driver.ListAsync(default));
+        }
+        Assert.True(killer.Kills > 10);
+    }
+
+    private static async Task AttemptAsync(Func<Task> work)
+    {
+        try
+        {
+            await work();
+        }
+        catch (BlockStorageException)
+        {
+            // It was killed.
+        }
+    }
+
+    private async Task<(ObjectIdentity Volume, ObjectIdentity Snapshot)> WithSnapshotAsync()
+    {
+        var volume = await CreateAsync("db", 8 * MiB);
+        var path = await _driver.ActivateAsync(volume.Id, default);
+        Fill(path, 1, 8);
+        var snapshot = FilePools.Identity("s", volume.Size, BackendKind.Snapshot, volume.Id);
+        await _driver.CreateSnapshotAsync(snapshot, _sink, default);
+        Fill(path, 2, 8);
+        return (volume, snapshot);
+    }
+
+    private async Task<ObjectIdentity> CreateAsync(string name, long size, bool thick = false)
+    {
+        var identity = FilePools.Identity(name, size) with { Provisioning = thick ? "thick" : "thin" };
+        await _driver.CreateAsync(identity, thick, _sink, default);
+        return identity;
+    }
+
+    /// <summary>What lies on the extents that the next volume gets.</summary>
+    private static async Task<byte[]> RawAsync(int size)
+    {
+        await LvmPools.RunAsync("lvcreate", "--yes", "--zero", "n", "--wipesignatures", "n", "--size", $"{size}m", "--name", "raw", LvmPools.Group);
+        var read = Read($"/dev/{LvmPools.Group}/raw", size);
+        await LvmPools.RunAsync("lvremove", "--yes", $"{LvmPools.Group}/raw");
+        return read;
+    }
+
+    private static void Fill(string path, byte value, int count)
+    {
+        using var handle = Native.Open(path, OpenMode.ReadWrite);
+        var block = Enumerable.Repeat(value, (int)MiB).ToArray();
+        for (var i = 0; i < count; i++)
+            Native.Write(handle, block, i * MiB, path);
+        Native.FlushDevice(handle, path);
+    }
+
+    private static byte[] Read(string path, int count)
+    {
+        using var handle = Native.Open(path, OpenMode.ReadOnly);
+        Native.FlushDevice(handle, path);
+        var buffer = new byte[count * MiB];
+        Assert.Equal(buffer.Length, Native.Read(handle, buffer, 0, path));
+        return buffer;
+    }
+
+    /// <summary>Kills each changing command after a while, as a power cut would.</summary>
+    private sealed class Killer : ICommandRunner
+    {
+        private readonly CommandRunner _inner = new();
+
+        public int Delay { get; set; }
+
+        public int Kills { get; private set; }
+
+        public string? Find(string program) => _inner.Find(program);
+
+        public async Task<CommandResult> RunAsync(Command command, IWorkSink sink, CancellationToken cancel)
+        {
+            if (!command.Mutates)
+                return await _inner.RunAsync(command, sink, cancel);
+            using var process = Process.Start(new ProcessStartInfo(Find(command.Program)!, command.Arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            using var limit = new CancellationTokenSource(Delay);
+            try
+            {
+                await process.WaitForExitAsync(limit.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                process.Kill();
+                await process.WaitForExitAsync(default);
+                Kills++;
+                throw new BlockStorageException(BlockErrors.ToolTimeout, "Killed.", command.Program);
+            }
+            return new CommandResult(process.ExitCode, await process.StandardOutput.ReadToEndAsync(default), await process.StandardError.ReadToEndAsync(default));
+        }
+    }
+}
