@@ -29,7 +29,11 @@ internal sealed record LvmVolume(
 /// <summary>A volume group as LVM's metadata has it; sizes in bytes.</summary>
 internal sealed record LvmGroup(
     string Name, long Size, long Free, long ExtentSize, string Sequence, long MetadataSize, long MetadataFree, int MissingDisks,
-    IReadOnlyList<string> Tags, IReadOnlyList<LvmDisk> Disks, IReadOnlyList<LvmVolume> Volumes);
+    IReadOnlyList<string> Tags, IReadOnlyList<LvmDisk> Disks, IReadOnlyList<LvmVolume> Volumes)
+{
+    /// <summary>Part of LVM's metadata area that is free, 0 to 1. Half of the area counts, for old and new must both fit.</summary>
+    public double MetadataLeft => Math.Min(1, MetadataFree / Math.Max(1, MetadataSize / 2.0));
+}
 
 /// <summary>A physical volume.</summary>
 internal sealed record LvmDisk(string Path, string Uuid);
@@ -45,7 +49,7 @@ internal sealed record LvmReport(IReadOnlyList<LvmGroup> Groups, IReadOnlyList<L
         "fullreport", "--all", "--reportformat", "json", "--units", "b", "--nosuffix",
         "--configreport", "vg", "-o", "vg_name,vg_size,vg_free,vg_extent_size,vg_seqno,vg_mda_size,vg_mda_free,vg_missing_pv_count,vg_tags",
         "--configreport", "pv", "-o", "pv_name,pv_uuid",
-        "--configreport", "lv", "-o", "lv_name,lv_size,lv_tags,origin",
+        "--configreport", "lv", "-o", "lv_name,lv_size,origin_size,lv_tags,origin",
         "--configreport", "seg", "-o", "lv_name,segtype,thin_id,chunk_size,seg_pe_ranges,seg_start",
         "--configreport", "pvseg", "-o", "pvseg_start",
     ];
@@ -87,11 +91,14 @@ internal sealed record LvmReport(IReadOnlyList<LvmGroup> Groups, IReadOnlyList<L
         var hidden = shown != name;
         var parts = segments[shown].OrderBy(part => Number(part, "seg_start")).ToList();
         var first = parts.FirstOrDefault();
+        var type = parts.Count > 0 ? Text(first, "segtype") : "";
         var tags = Tags(row, "lv_tags");
         var id = LvmTags.ObjectOf(tags);
         var kind = id is null ? null : LvmNames.KindOf(name, id);
-        return new LvmVolume(name, hidden, kind is null ? null : id, kind ?? BackendKind.Foreign, Number(row, "lv_size"),
-            parts.Count > 0 ? Text(first, "segtype") : "", Text(row, "origin").Trim('[', ']'),
+        return new LvmVolume(name, hidden, kind is null ? null : id, kind ?? BackendKind.Foreign,
+            // Of a copy-on-write snapshot LVM tells the size of what it keeps aside.
+            type != "thin" && Text(row, "origin_size") is { Length: > 0 } seen ? long.Parse(seen, CultureInfo.InvariantCulture) : Number(row, "lv_size"),
+            type, Text(row, "origin").Trim('[', ']'),
             parts.Count > 0 && Text(first, "thin_id") is { Length: > 0 } thin ? int.Parse(thin, CultureInfo.InvariantCulture) : null,
             parts.Count > 0 ? Number(first, "chunk_size") : 0,
             [.. parts.SelectMany(part => Text(part, "seg_pe_ranges").Split(' ', StringSplitOptions.RemoveEmptyEntries))], tags);

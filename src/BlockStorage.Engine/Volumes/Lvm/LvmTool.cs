@@ -11,12 +11,15 @@ namespace BlockStorage.Engine.Volumes.Lvm;
 internal sealed class LvmTool(string group, string poolId, ICommandRunner runner)
 {
     // Structure is read from disk at each call; which disks these are is found once by looking at all.
-    private static readonly ConcurrentDictionary<string, IReadOnlyList<string>> KnownDisks = new(StringComparer.Ordinal);
+    private static readonly ConcurrentDictionary<string, Known> KnownGroups = new(StringComparer.Ordinal);
     private static readonly TimeSpan ReadLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan WriteLimit = TimeSpan.FromMinutes(5);
 
     // No volume is looked into for volume groups of its own; the archive keeps the last twenty states and no more.
     private const string Settings = "global{use_lvmpolld=0} activation{retry_deactivation=1} backup{backup=1 archive=1 retain_min=20 retain_days=0} ";
+
+    /// <summary>Part of LVM's metadata area that stays free for removals and repair.</summary>
+    public const double LeastMetadata = 0.10;
 
     private string Key => $"{group}/{poolId}";
 
@@ -24,17 +27,20 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
     /// <exception cref="BlockStorageException">ToolFailed, ToolMissing, ToolTimeout; Conflict for two of one name.</exception>
     public async Task<LvmGroup?> ReadAsync(IWorkSink sink, CancellationToken cancel)
     {
-        if (KnownDisks.TryGetValue(Key, out var disks))
+        if (KnownGroups.TryGetValue(Key, out var before))
         {
-            var known = Choose(await ReportAsync(disks, sink, cancel).ConfigureAwait(false));
+            var known = Choose(await ReportAsync(before.Disks, sink, cancel).ConfigureAwait(false));
             if (known is { MissingDisks: 0 })
+            {
+                KnownGroups[Key] = before with { MetadataLeft = known.MetadataLeft };
                 return known;
+            }
             // Disks may have got other names.
-            KnownDisks.TryRemove(Key, out _);
+            KnownGroups.TryRemove(Key, out _);
         }
         var found = Choose(await ReportAllAsync(sink, cancel).ConfigureAwait(false));
         if (found is not null)
-            KnownDisks[Key] = [.. found.Disks.Select(disk => disk.Path).Where(path => path.StartsWith('/'))];
+            KnownGroups[Key] = new Known([.. found.Disks.Select(disk => disk.Path).Where(path => path.StartsWith('/'))], found.MetadataLeft);
         return found;
     }
 
@@ -45,13 +51,18 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
     /// <exception cref="BlockStorageException">InsufficientSpace, DeviceInUse, ToolFailed.</exception>
     public async Task RunAsync(string program, IReadOnlyList<string> arguments, IWorkSink sink, CancellationToken cancel)
     {
-        if (!KnownDisks.TryGetValue(Key, out var disks))
+        if (!KnownGroups.TryGetValue(Key, out var known))
         {
             await ReadAsync(sink, cancel).ConfigureAwait(false);
-            disks = KnownDisks.GetValueOrDefault(Key) ?? throw new BlockStorageException(BlockErrors.PoolUnavailable,
+            known = KnownGroups.GetValueOrDefault(Key) ?? throw new BlockStorageException(BlockErrors.PoolUnavailable,
                 $"There is no volume group '{group}' of this pool.", group);
         }
-        await RunOnAsync(disks, program, arguments, sink, cancel).ConfigureAwait(false);
+        // Full metadata is a wall that stops removals too.
+        if (program == "lvcreate" && known.MetadataLeft < LeastMetadata)
+            throw new BlockStorageException(BlockErrors.InsufficientSpace,
+                $"LVM's metadata of volume group '{group}' is full to {100 - known.MetadataLeft * 100:0} %: it takes no more volumes.", group,
+                "Remove volumes or snapshots, or make another pool");
+        await RunOnAsync(known.Disks, program, arguments, sink, cancel).ConfigureAwait(false);
     }
 
     /// <summary>Runs a command that changes something on the given disks and must succeed.</summary>
@@ -65,7 +76,7 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
     }
 
     /// <summary>Forgets which disks these are.</summary>
-    public void Forget() => KnownDisks.TryRemove(Key, out _);
+    public void Forget() => KnownGroups.TryRemove(Key, out _);
 
     private async Task<LvmReport> ReportAsync(IReadOnlyList<string>? disks, IWorkSink sink, CancellationToken cancel)
     {
@@ -134,4 +145,6 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         return new BlockStorageException(kind,
             $"'{program}' ended with exit code {result.ExitCode}: {(said.Length > 600 ? said[^600..] : said)}", group);
     }
+
+    private sealed record Known(IReadOnlyList<string> Disks, double MetadataLeft);
 }

@@ -6,7 +6,7 @@ namespace BlockStorage.Engine.Volumes.Lvm;
 /// <summary>The pool itself: a volume group with our tag, and a thin pool in it.</summary>
 internal sealed partial class LvmVolumeDriver
 {
-    private const double LeastMetadata = 0.10;
+    private const int MetadataOfVolume = 900;
 
     /// <inheritdoc/>
     public async Task CreatePoolAsync(IWorkSink sink, CancellationToken cancel)
@@ -19,6 +19,9 @@ internal sealed partial class LvmVolumeDriver
         try
         {
             group = group is null ? await MakeGroupAsync(sink, cancel).ConfigureAwait(false) : await TagGroupAsync(group, sink, cancel).ConfigureAwait(false);
+            if (group.MetadataSize < PoolShape.DiskMetadata)
+                sink.Warning($"The disks of volume group '{Group}' keep {ByteSize.Format(group.MetadataSize)} for LVM's metadata: " +
+                    $"room for about {Math.Max(0, group.MetadataFree - group.MetadataSize / 20) / MetadataOfVolume} more volumes and snapshots.");
             if (group.ThinPool(pool.Id) is null)
                 await MakeThinPoolAsync(group, sink, cancel).ConfigureAwait(false);
         }
@@ -75,11 +78,11 @@ internal sealed partial class LvmVolumeDriver
             if (WhyUnusable(group) is { } why)
                 return new PoolStatus(false, why, 0, 0, true, "");
             var thin = ThinPool.Find(Group);
-            var left = (double)group!.MetadataFree / (group.MetadataSize / 2);
+            var left = group!.MetadataLeft;
             var health = thin is null ? "its thin pool is not active"
                 : group.MissingDisks > 0 ? $"{group.MissingDisks} of its disks are missing"
                 : thin.Health.Length > 0 ? thin.Health
-                : left < 2 * LeastMetadata ? $"LVM's metadata is full to {100 - left * 100:0} %: no more volumes from {100 - LeastMetadata * 100:0} % on" : Ok;
+                : left < 2 * LvmTool.LeastMetadata ? $"LVM's metadata is full to {100 - left * 100:0} %: no more volumes from {100 - LvmTool.LeastMetadata * 100:0} % on" : Ok;
             return new PoolStatus(thin is { Works: true }, health, group.Size, group.Free + (thin?.Free ?? 0), true, group.Sequence, group.Free);
         }
         catch (BlockStorageException error)
@@ -140,9 +143,7 @@ internal sealed partial class LvmVolumeDriver
     {
         var foreign = group.Volumes.Where(volume => IsListed(volume) && volume.Kind == BackendKind.Foreign).ToList();
         if (group.ThinPool(pool.Id) is not null)
-        {
             await _lvm.RunAsync("lvremove", ["--yes", $"{Group}/{LvmNames.Pool}"], sink, cancel).ConfigureAwait(false);
-        }
         if (group.Tags.Contains(LvmTags.MadeGroup) && foreign.Count == 0)
             await _lvm.RunAsync("vgremove", [Group], sink, CancellationToken.None).ConfigureAwait(false);
         else

@@ -154,7 +154,7 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
             "--name", name, .. LvmTags.Add(tags), $"{Group}/{source}"], sink, cancel);
 
     private Task SwitchOnAsync(string name, IWorkSink sink, CancellationToken cancel) =>
-        _lvm.RunAsync("lvchange", ["--activate", "y", "--ignoreactivationskip", $"{Group}/{name}"], sink, cancel);
+        _lvm.RunAsync("lvchange", ["--yes", "--activate", "y", "--ignoreactivationskip", $"{Group}/{name}"], sink, cancel);
 
     private Task RenameAsync(string from, string to, IWorkSink sink) =>
         _lvm.RunAsync("lvrename", [Group, from, to], sink, CancellationToken.None);

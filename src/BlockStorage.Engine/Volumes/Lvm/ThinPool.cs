@@ -34,8 +34,12 @@ internal sealed record ThinPool(double DataUsed, double MetadataUsed, string Tro
         ? string.Create(CultureInfo.InvariantCulture, $"filling up: data {DataUsed * 100:0.#} %, metadata {MetadataUsed * 100:0.#} %") : "";
 
     /// <summary>Asks the kernel; null while the pool is not active.</summary>
-    public static ThinPool? Find(string group) =>
-        Native.FindMapped(LvmNames.Mapped(group, LvmNames.Pool) + "-tpool") is { Type: "thin-pool" } device ? Read(device.Text, device.Size) : null;
+    public static ThinPool? Find(string group)
+    {
+        // While it has no volumes LVM activates it under its own name.
+        var name = LvmNames.Mapped(group, LvmNames.Pool);
+        return (Native.FindMapped(name + "-tpool") ?? Native.FindMapped(name)) is { Type: "thin-pool" } device ? Read(device.Text, device.Size) : null;
+    }
 
     /// <summary>Reads: transaction, used/total metadata blocks, used/total data blocks, root, mode, options.</summary>
     internal static ThinPool Read(string status, long size)

@@ -15,7 +15,7 @@ public sealed class LvmPoolTests : IAsyncLifetime
 
     private static string Disk => LabCollection.Disks[0];
 
-    public Task InitializeAsync() => LvmPools.AssertNothingLeftAsync();
+    public Task InitializeAsync() => LvmPools.ClearAsync();
 
     public async Task DisposeAsync()
     {

@@ -15,10 +15,10 @@ public sealed class LvmReportTests
               "vg": [ {"vg_name":"vg", "vg_size":"4223664128", "vg_free":"2009071616", "vg_extent_size":"4194304", "vg_seqno":"27", "vg_mda_size":"68153344", "vg_mda_free":"34073088", "vg_missing_pv_count":"0", "vg_tags":"blockstorage.pool=0123456789ab4def8123456789abcdef,theirs"} ],
               "pv": [ {"pv_name":"/dev/ubdb", "pv_uuid":"uMWmht-vlPo-YDIC-aQEe-yWRk-fCwq-DODrXt"} ],
               "lv": [
-                  {"lv_name":"bspool", "lv_size":"2147483648", "lv_tags":"", "origin":""},
-                  {"lv_name":"[snap-0123456789ab4def8123456789abcdef]", "lv_size":"67108864", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":"vol-1"},
-                  {"lv_name":"vol-0123456789ab4def8123456789abcdef", "lv_size":"67108864", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":""},
-                  {"lv_name":"vol-1", "lv_size":"8388608", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":""} ],
+                  {"lv_name":"bspool", "lv_size":"2147483648", "origin_size":"", "lv_tags":"", "origin":""},
+                  {"lv_name":"[snap-0123456789ab4def8123456789abcdef]", "lv_size":"67108864", "origin_size":"", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":"vol-1"},
+                  {"lv_name":"vol-0123456789ab4def8123456789abcdef", "lv_size":"67108864", "origin_size":"", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":""},
+                  {"lv_name":"vol-1", "lv_size":"8388608", "origin_size":"16777216", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":""} ],
               "pvseg": [ {"pvseg_start":"0"} ],
               "seg": [
                   {"lv_name":"bspool", "segtype":"thin-pool", "thin_id":"", "chunk_size":"65536", "seg_pe_ranges":"bspool_tdata:0-511", "seg_start":"0"},
@@ -40,6 +40,7 @@ public sealed class LvmReportTests
         Assert.True(group.Volumes.Single(item => item.Kind == BackendKind.Snapshot).Hidden);
         var plain = group.Volumes.Single(item => item.Name == "vol-1");
         Assert.Equal((BackendKind.Foreign, null), (plain.Kind, plain.Id));
+        Assert.Equal(16 << 20, plain.Size);
         Assert.Equal(["/dev/ubdb:0-0", "/dev/ubdb:9-9"], plain.Ranges);
         Assert.True(LvmDisks.IsOurs(Assert.Single(report.FreeDisks).Uuid, Id));
         Assert.Equal("012345-6789-ab4d-ef81-2345-6789-abcd01", LvmDisks.Uuid(Id, 1));
@@ -67,7 +68,7 @@ public sealed class LvmReportTests
     public async Task A_report_that_crashed_is_asked_for_once_more(int code, string error)
     {
         var tool = new Script(new CommandResult(code, "", error), new CommandResult(0, Recorded, ""));
-        Assert.NotNull(await new LvmTool("vg3", Id, tool).ReadAsync(SilentSink.Instance, default));
+        Assert.NotNull(await new LvmTool("vg", Id, tool).ReadAsync(SilentSink.Instance, default));
         tool = new Script(new CommandResult(code, "", error), new CommandResult(code, "", error));
         await FilePools.FailsAsync("ToolFailed", () => new LvmTool("vg4", Id, tool).ReadAsync(SilentSink.Instance, default));
         tool = new Script(new CommandResult(5, "", "no"));
