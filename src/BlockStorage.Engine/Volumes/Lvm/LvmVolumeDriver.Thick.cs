@@ -57,10 +57,9 @@ internal sealed partial class LvmVolumeDriver
         Func<SafeFileHandle, string, Task> fill, IWorkSink sink, CancellationToken cancel)
     {
         var half = LvmNames.Half(identity.Id);
-        string[] kind = thick ? ["--type", "linear", "--size", $"{identity.Size}b"]
+        string[] kind = thick ? ["--type", "linear", "--size", $"{identity.Size}b", "--zero", "n", "--wipesignatures", "n"]
             : ["--type", "thin", "--virtualsize", $"{identity.Size}b", "--thinpool", LvmNames.Pool];
-        await _lvm.RunAsync("lvcreate", ["--yes", .. kind, "--zero", "n", "--wipesignatures", "n", "--name", half,
-            .. LvmTags.Add(LvmTags.Of(identity)), Group], sink, cancel).ConfigureAwait(false);
+        await _lvm.RunAsync("lvcreate", ["--yes", .. kind, "--name", half, .. LvmTags.Add(LvmTags.Of(identity)), Group], sink, cancel).ConfigureAwait(false);
         try
         {
             var path = PathOf(half);

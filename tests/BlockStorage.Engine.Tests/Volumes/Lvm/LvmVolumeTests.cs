@@ -21,8 +21,6 @@ public sealed class LvmVolumeTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         await LvmPools.ClearAsync();
-        // Everything that the tests get to see of the disk was somebody else's.
-        Fill(LabCollection.Disks[0], Old, 700);
         _driver = LvmPools.Factory.Open(LvmPools.Factory.Check(_spec));
         await _driver.CreatePoolAsync(_sink, default);
     }
@@ -41,6 +39,10 @@ public sealed class LvmVolumeTests : IAsyncLifetime
     [Fact]
     public async Task Nobody_reads_what_was_on_the_disk_before_and_nothing_stays_behind()
     {
+        // Everything that is to be seen of the disk was somebody else's.
+        await _driver.DestroyPoolAsync(_sink, default);
+        Fill(LabCollection.Disks[0], Old, 512);
+        await _driver.CreatePoolAsync(_sink, default);
         Assert.Contains(Old, await RawAsync(64));
         var thick = await CreateAsync("thick", 64 * MiB, thick: true);
         var path = await _driver.ActivateAsync(thick.Id, default);
