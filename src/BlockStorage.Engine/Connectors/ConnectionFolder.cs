@@ -20,8 +20,11 @@ internal sealed record ConnectionState(
     /// <summary>Version of the file.</summary>
     public int Version { get; init; } = 1;
 
-    /// <summary>Loop devices that others had on the same file before.</summary>
+    /// <summary>Devices that others had on the same file or disk before.</summary>
     public IReadOnlyList<string> Foreign { get; init; } = [];
+
+    /// <summary>Interface of an iSCSI session that others had opened; empty where it is our own.</summary>
+    public string ForeignSession { get; init; } = "";
 }
 
 [JsonSerializable(typeof(ConnectionState))]

@@ -2,21 +2,17 @@ using BlockStorage.Engine.Host;
 
 namespace BlockStorage.Engine.Connectors;
 
-/// <summary>The loop device of a connection: made, proven, flushed, guarded and taken away, never waiting without a bound.</summary>
+/// <summary>The loop device of a connection: made, proven, resized and taken away, never waiting without a bound.</summary>
 internal static class LoopLink
 {
-    private static readonly TimeSpan FlushLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan DetachLimit = TimeSpan.FromSeconds(10);
-
-    /// <summary>Programs such as blkid look into every new device for a moment.</summary>
-    private static readonly TimeSpan HolderPatience = TimeSpan.FromSeconds(2);
 
     /// <summary>Makes the device and proves its size and access.</summary>
     /// <exception cref="BlockStorageException">WrongDevice, PrivilegeRequired, ToolTimeout.</exception>
     public static async Task<string> AttachAsync(
         string file, long size, bool readOnly, bool directIo, string subject, CancellationToken cancel)
     {
-        var device = await BoundAsync(() =>
+        var device = await DeviceLink.BoundAsync(() =>
         {
             using var made = LoopDevices.Attach(file, readOnly, directIo, autoClear: false);
             return made.Path;
@@ -25,33 +21,6 @@ internal static class LoopLink
             throw new BlockStorageException(BlockErrors.WrongDevice,
                 $"{device} has {LoopDevices.Size(device)} bytes where {size} were expected, or the wrong access.", subject);
         return device;
-    }
-
-    /// <summary>Refuses when something uses the device.</summary>
-    /// <exception cref="BlockStorageException">DeviceInUse, naming who.</exception>
-    public static async Task RequireFreeAsync(string device, CancellationToken cancel)
-    {
-        if (!await Poll.UntilAsync(() => DeviceHolders.Find(device).Count == 0, HolderPatience, cancel).ConfigureAwait(false))
-            throw new BlockStorageException(BlockErrors.DeviceInUse, $"{device} is in use by {DeviceHolders.Describe(device)}.", device);
-    }
-
-    /// <summary>Writes out what the kernel holds for the device.</summary>
-    /// <exception cref="BlockStorageException">ConnectionLost: it does not end or fails.</exception>
-    public static async Task FlushAsync(string device, CancellationToken cancel)
-    {
-        try
-        {
-            await BoundAsync(() =>
-            {
-                using var handle = Native.Open(device, OpenMode.ReadOnly);
-                Native.Sync(handle, device);
-                return true;
-            }, FlushLimit, device, cancel).ConfigureAwait(false);
-        }
-        catch (BlockStorageException error) when (error.Error == BlockErrors.IoFailed || error.Error == BlockErrors.ToolTimeout)
-        {
-            throw new BlockStorageException(BlockErrors.ConnectionLost, $"What was written to {device} cannot be brought to its target: {error.Message}", device, cause: error);
-        }
     }
 
     /// <summary>Takes the device away; one that is still in use goes with its last user when forced.</summary>
@@ -67,52 +36,16 @@ internal static class LoopLink
         }
     }
 
-    /// <summary>Takes the mounts of a device out of this mount namespace; programs that use them keep them until they end.</summary>
-    public static void Unmount(string device)
-    {
-        foreach (var (mount, pid) in Mounts.FindDevice(device).Reverse())
-        {
-            if (pid == Environment.ProcessId)
-                Mounts.Unmount(mount.Target, lazy: true);
-        }
-    }
-
     /// <summary>Makes the device have the size of its file, and proves it.</summary>
     /// <exception cref="BlockStorageException">WrongDevice.</exception>
     public static async Task ResizeAsync(string device, long size, CancellationToken cancel)
     {
-        await BoundAsync(() =>
+        await DeviceLink.BoundAsync(() =>
         {
             LoopDevices.SetCapacity(device);
             return true;
         }, DetachLimit, device, cancel).ConfigureAwait(false);
         if (LoopDevices.Size(device) != size)
             throw new BlockStorageException(BlockErrors.WrongDevice, $"{device} has {LoopDevices.Size(device)} bytes after the resize, not {size}.", device);
-    }
-
-    /// <summary>Where devices are mounted, in any namespace.</summary>
-    public static ILookup<string, string> MountPoints(IReadOnlyCollection<string> devices)
-    {
-        if (devices.Count == 0)
-            return Array.Empty<string>().ToLookup(each => each);
-        var numbers = devices.Select(device => (device, Number: Native.Stat(device)?.Node)).ToArray();
-        var mounts = Mounts.ListEverywhere();
-        return numbers.SelectMany(pair => mounts
-            .Where(entry => entry.Mount.Device == pair.Number || entry.Mount.Source == pair.device)
-            .Select(entry => (pair.device, entry.Mount.Target)).Distinct()).ToLookup(pair => pair.device, pair => pair.Target);
-    }
-
-    /// <summary>Does what may wait for a dead link. A thread that the kernel holds ends when the link is cut.</summary>
-    /// <exception cref="BlockStorageException">ToolTimeout.</exception>
-    public static async Task<T> BoundAsync<T>(Func<T> work, TimeSpan limit, string subject, CancellationToken cancel)
-    {
-        try
-        {
-            return await Task.Run(work, cancel).WaitAsync(limit, cancel).ConfigureAwait(false);
-        }
-        catch (TimeoutException error)
-        {
-            throw new BlockStorageException(BlockErrors.ToolTimeout, $"'{subject}' does not answer within {limit.TotalSeconds:0} s.", subject, cause: error);
-        }
     }
 }

@@ -13,6 +13,7 @@ internal enum OpenMode
     Create = 0x40,
     Exclusive = 0x80,
     Truncate = 0x200,
+    NonBlocking = 0x800,
 }
 
 /// <summary>Files, folders and names.</summary>

@@ -1,5 +1,6 @@
 using BlockStorage.Engine.Connectors;
 using BlockStorage.Engine.Connectors.Local;
+using BlockStorage.Engine.Connectors.OpenIscsi;
 using BlockStorage.Engine.Connectors.Userspace;
 using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Targets;
@@ -21,5 +22,5 @@ internal static class DriverRegistry
         [new LioTargetDriver(root, new CommandRunner()), new TgtTargetDriver(root, new CommandRunner())];
 
     public static IReadOnlyList<IConnector> Connectors(StateRoot root) =>
-        [new UserspaceConnector(root, new CommandRunner()), new LocalConnector(root)];
+        [new OpenIscsiConnector(root, new CommandRunner()), new UserspaceConnector(root, new CommandRunner()), new LocalConnector(root)];
 }

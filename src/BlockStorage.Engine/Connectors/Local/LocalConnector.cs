@@ -71,11 +71,11 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
             {
                 if (!force)
                 {
-                    await LoopLink.RequireFreeAsync(device, cancel).ConfigureAwait(false);
-                    await LoopLink.FlushAsync(device, cancel).ConfigureAwait(false);
+                    await DeviceLink.RequireFreeAsync(device, cancel).ConfigureAwait(false);
+                    await DeviceLink.FlushAsync(device, cancel).ConfigureAwait(false);
                 }
                 else
-                    LoopLink.Unmount(device);
+                    DeviceLink.Unmount(device);
                 cancel.ThrowIfCancellationRequested();
                 if (device != state.BackingFile)
                     await LoopLink.DetachAsync(device, state.BackingFile, force, CancellationToken.None).ConfigureAwait(false);
@@ -85,7 +85,7 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
     }
 
     /// <inheritdoc/>
-    public Task FlushAsync(string connectionId, CancellationToken cancel) => LoopLink.FlushAsync(Require(connectionId).Device, cancel);
+    public Task FlushAsync(string connectionId, CancellationToken cancel) => DeviceLink.FlushAsync(Require(connectionId).Device, cancel);
 
     /// <inheritdoc/>
     public Task PauseAsync(string connectionId, CancellationToken cancel) => Task.CompletedTask;
@@ -111,7 +111,7 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
             .Select(folder => (folder.Id, State: folder.TryLoad()))
             .Where(pair => pair.State?.Connector == Name)
             .Select(pair => (pair.Id, Device: Devices(pair.State!).FirstOrDefault() ?? "")).ToArray();
-        var mounts = LoopLink.MountPoints(all.Select(pair => pair.Device).Where(device => device.Length > 0).ToArray());
+        var mounts = DeviceLink.MountPoints(all.Select(pair => pair.Device).Where(device => device.Length > 0).ToArray());
         return Task.FromResult<IReadOnlyList<LiveConnection>>(all.Select(pair => pair.Device.Length > 0
             ? new LiveConnection(pair.Id, pair.Device, LoopDevices.Size(pair.Device), true, "", mounts[pair.Device].ToArray())
             : new LiveConnection(pair.Id, "", 0, false, "the device is gone", [])).ToArray());

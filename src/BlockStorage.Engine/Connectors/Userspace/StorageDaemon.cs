@@ -60,14 +60,14 @@ internal sealed class StorageDaemon(ConnectionFolder folder)
     {
         await QmpClient.RunAsync(Socket, "block_resize", new JsonObject { ["node-name"] = Node, ["size"] = size }, ResizeLimit, cancel).ConfigureAwait(false);
         // FUSE remembers the old size for a second unless it is made to ask.
-        var seen = await LoopLink.BoundAsync(() => Native.Stat(ExportFile, fresh: true)?.Size, ResizeLimit, folder.Id, cancel).ConfigureAwait(false);
+        var seen = await DeviceLink.BoundAsync(() => Native.Stat(ExportFile, fresh: true)?.Size, ResizeLimit, folder.Id, cancel).ConfigureAwait(false);
         if (seen != size)
             throw new BlockStorageException(BlockErrors.WrongDevice, $"The target shows {seen} bytes, not {size}.", folder.Id);
     }
 
     /// <summary>Bytes of its file.</summary>
     public Task<long> SizeAsync(CancellationToken cancel) =>
-        LoopLink.BoundAsync(() => Native.Stat(ExportFile, fresh: true)?.Size ?? 0, ResizeLimit, folder.Id, cancel);
+        DeviceLink.BoundAsync(() => Native.Stat(ExportFile, fresh: true)?.Size ?? 0, ResizeLimit, folder.Id, cancel);
 
     /// <summary>Stops it and waits until nothing is on its way to the target.</summary>
     /// <exception cref="BlockStorageException">ConnectionLost, ToolTimeout.</exception>

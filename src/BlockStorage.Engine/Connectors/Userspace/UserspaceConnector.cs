@@ -84,15 +84,15 @@ internal sealed class UserspaceConnector(StateRoot root, ICommandRunner runner) 
         {
             if (!force)
             {
-                await LoopLink.RequireFreeAsync(device, cancel).ConfigureAwait(false);
-                await LoopLink.FlushAsync(device, cancel).ConfigureAwait(false);
+                await DeviceLink.RequireFreeAsync(device, cancel).ConfigureAwait(false);
+                await DeviceLink.FlushAsync(device, cancel).ConfigureAwait(false);
             }
             else
             {
                 // A dead link is cut first: what waits for it fails now instead of never.
                 if (dead)
                     await daemon.EndAsync(force: true).ConfigureAwait(false);
-                LoopLink.Unmount(device);
+                DeviceLink.Unmount(device);
             }
             cancel.ThrowIfCancellationRequested();
             // Once its link is cut the device shows another path for the same file.
@@ -103,7 +103,7 @@ internal sealed class UserspaceConnector(StateRoot root, ICommandRunner runner) 
     }
 
     /// <inheritdoc/>
-    public Task FlushAsync(string connectionId, CancellationToken cancel) => LoopLink.FlushAsync(Require(connectionId).Device, cancel);
+    public Task FlushAsync(string connectionId, CancellationToken cancel) => DeviceLink.FlushAsync(Require(connectionId).Device, cancel);
 
     /// <inheritdoc/>
     public Task PauseAsync(string connectionId, CancellationToken cancel) =>
@@ -135,7 +135,7 @@ internal sealed class UserspaceConnector(StateRoot root, ICommandRunner runner) 
             return [];
         var loops = LoopDevices.List().ToLookup(pair => pair.BackingFile, pair => pair.Device);
         var devices = folders.ToDictionary(folder => folder.Id, folder => loops[new StorageDaemon(folder).ExportFile].FirstOrDefault() ?? "");
-        var mounts = LoopLink.MountPoints(devices.Values.Where(device => device.Length > 0).ToArray());
+        var mounts = DeviceLink.MountPoints(devices.Values.Where(device => device.Length > 0).ToArray());
         return folders.Select(folder =>
         {
             var device = devices[folder.Id];

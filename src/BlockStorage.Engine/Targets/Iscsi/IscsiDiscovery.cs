@@ -60,7 +60,7 @@ internal static class IscsiDiscovery
                         $"Connect-BlockVolume -Address {login.Portal.Address} -Iqn {login.Iqn} -Lun {disks[0]}"),
                 };
             }
-            return await ScsiReader.UnitAsync(session, login.Iqn, lun).ConfigureAwait(false);
+            return await ScsiReader.UnitAsync(session, login.Iqn, lun).ConfigureAwait(false) with { PortalGroup = session.PortalGroup };
         }
     }
 

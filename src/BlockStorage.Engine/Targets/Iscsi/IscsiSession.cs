@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 
@@ -33,6 +34,9 @@ internal sealed class IscsiSession : IAsyncDisposable
         _limit.CancelAfter(login.Timeout);
         _client = new TcpClient { NoDelay = true };
     }
+
+    /// <summary>Portal group tag that the target told (RFC 7143, 13.9).</summary>
+    public int PortalGroup { get; private set; } = 1;
 
     /// <summary>Connects and logs in.</summary>
     /// <exception cref="BlockStorageException">PortalUnreachable, ChapRejected, CredentialRequired, AccessDenied.</exception>
@@ -137,6 +141,8 @@ internal sealed class IscsiSession : IAsyncDisposable
             request.SetUInt32(24, _commandNumber);
             request.SetUInt32(28, _statusNumber);
             var (flags, answer) = await LoginAnswerAsync(request).ConfigureAwait(false);
+            if (ushort.TryParse(answer.Find("TargetPortalGroupTag"), NumberStyles.None, CultureInfo.InvariantCulture, out var group))
+                PortalGroup = group;
             step = negotiation.Next(flags, answer);
         }
         _loggedIn = true;

@@ -8,7 +8,11 @@ namespace BlockStorage.Engine.Targets.Iscsi;
 /// <param name="Serial">VPD page 0x80 without padding, or empty.</param>
 /// <param name="Size">Bytes.</param>
 /// <param name="ReadOnly">It is write protected.</param>
-internal sealed record ScsiUnit(int Lun, string Serial, long Size, bool ReadOnly);
+internal sealed record ScsiUnit(int Lun, string Serial, long Size, bool ReadOnly)
+{
+    /// <summary>Portal group that the login went to.</summary>
+    public int PortalGroup { get; init; } = 1;
+}
 
 /// <summary>Reads what a logical unit is (SPC-4, SBC-3).</summary>
 internal static class ScsiReader

@@ -1,0 +1,72 @@
+using BlockStorage.Engine.Host;
+
+namespace BlockStorage.Engine.Connectors.OpenIscsi;
+
+/// <summary>
+/// Holds the I/O of a session. The state in which the kernel repairs a SCSI host sends nothing and fails nothing, and
+/// sysfs lets root set it; a device itself can only be made to run or to fail.
+/// </summary>
+internal sealed class ScsiHold(ConnectionFolder folder, ICommandRunner runner)
+{
+    private const string Held = "recovery";
+    private const string Running = "running";
+    private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ToolLimit = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan NodeLimit = TimeSpan.FromSeconds(5);
+
+    // Tells our hold from a repair by the kernel itself.
+    private string Mark => folder.File("held");
+
+    /// <summary>I/O is held by us.</summary>
+    public bool Active => File.Exists(Mark);
+
+    /// <summary>Holds I/O and waits until nothing is on its way.</summary>
+    /// <exception cref="BlockStorageException">ToolTimeout, NotSupported.</exception>
+    public async Task PauseAsync(KernelSession session, ScsiDisk disk, CancellationToken cancel)
+    {
+        // Who opens the disk meanwhile sleeps until woken, which only its generic device can do then.
+        if (Generic(disk) is null)
+            await runner.RunAsync(new Command("modprobe", ["sg"], ToolLimit), SilentSink.Instance, cancel).ConfigureAwait(false);
+        if (!await Poll.UntilAsync(() => Generic(disk) is not null, NodeLimit, cancel).ConfigureAwait(false))
+            throw new BlockStorageException(BlockErrors.NotSupported, $"I/O of {disk.Device} cannot be held: the kernel has no generic SCSI device for it.", disk.Device, "modprobe sg");
+        cancel.ThrowIfCancellationRequested();
+        AtomicFile.Write(Mark, []);
+        SysAttribute.Write($"{session.HostFolder}/state", Held);
+        try
+        {
+            if (!await Poll.UntilAsync(() => SysAttribute.Read($"{session.HostFolder}/host_busy") == "0", DrainLimit, cancel).ConfigureAwait(false))
+                throw new BlockStorageException(BlockErrors.ToolTimeout, $"Data on its way from {disk.Device} does not arrive at the target.", disk.Device);
+        }
+        catch
+        {
+            Resume(session, disk);
+            throw;
+        }
+    }
+
+    /// <summary>Lets I/O go on. Nothing to do when we hold none.</summary>
+    public void Resume(KernelSession? session, ScsiDisk? disk)
+    {
+        if (!Active)
+            return;
+        if (session is { Exists: true })
+        {
+            if (SysAttribute.Read($"{session.HostFolder}/state") == Held)
+                SysAttribute.Write($"{session.HostFolder}/state", Running);
+            if ((disk is null ? null : Generic(disk)) is { } generic)
+            {
+                // Opening the disk would wait behind the one that is to be woken.
+                using var handle = Native.Open(generic, OpenMode.ReadWrite | OpenMode.NonBlocking);
+                Native.WakeScsiHost(handle, generic);
+            }
+        }
+        Native.Unlink(Mark);
+    }
+
+    private static string? Generic(ScsiDisk disk)
+    {
+        var list = $"{disk.Folder}/scsi_generic";
+        return Directory.Exists(list) && Directory.EnumerateDirectories(list).FirstOrDefault() is { } entry
+            && $"/dev/{Path.GetFileName(entry)}" is var node && File.Exists(node) ? node : null;
+    }
+}
