@@ -10,12 +10,21 @@ internal static class DeviceLink
     /// <summary>Programs such as blkid look into every new device for a moment.</summary>
     private static readonly TimeSpan HolderPatience = TimeSpan.FromSeconds(2);
 
+    /// <summary>udev does so for longer on a busy machine, and always ends.</summary>
+    private static readonly TimeSpan UdevPatience = TimeSpan.FromSeconds(20);
+
     /// <summary>Refuses when something uses the device.</summary>
     /// <exception cref="BlockStorageException">DeviceInUse, naming who.</exception>
     public static async Task RequireFreeAsync(string device, CancellationToken cancel)
     {
-        if (!await Poll.UntilAsync(() => DeviceHolders.Find(device).Count == 0, HolderPatience, cancel).ConfigureAwait(false))
-            throw new BlockStorageException(BlockErrors.DeviceInUse, $"{device} is in use by {DeviceHolders.Describe(device)}.", device);
+        IReadOnlyList<DeviceHolder> holders = [];
+        bool IsFree() => (holders = DeviceHolders.Find(device)).Count == 0;
+        // udev and the programs that its rules start, such as multipath, while it waits for them.
+        bool IsLooked() => holders.All(holder => holder.Kind == "process") && holders.Any(holder => holder.Name.Contains("udev", StringComparison.Ordinal));
+        if (await Poll.UntilAsync(IsFree, HolderPatience, cancel).ConfigureAwait(false)
+            || (IsLooked() && await Poll.UntilAsync(() => IsFree() || !IsLooked(), UdevPatience, cancel).ConfigureAwait(false) && holders.Count == 0))
+            return;
+        throw new BlockStorageException(BlockErrors.DeviceInUse, $"{device} is in use by {string.Join(", ", holders)}.", device);
     }
 
     /// <summary>Writes out what the kernel holds for the device.</summary>

@@ -68,7 +68,11 @@ internal sealed record ConnectionInfo(
 }
 
 /// <summary>A device that was made.</summary>
-internal sealed record ConnectedDevice(string DevicePath, long Size, string Serial, string Hctl);
+internal sealed record ConnectedDevice(string DevicePath, long Size, string Serial, string Hctl)
+{
+    /// <summary>The link below /dev/disk/by-path that udev makes for it, or empty.</summary>
+    public string ByPath { get; init; } = "";
+}
 
 /// <summary>A connection that is there, or what is left of one.</summary>
 /// <param name="Id">UUID of the connection.</param>

@@ -32,6 +32,7 @@ internal static class SysAttribute
     public static void Write(string path, string text)
     {
         using var handle = Native.Open(path, OpenMode.WriteOnly);
-        Native.Write(handle, Encoding.ASCII.GetBytes(text), 0, path);
+        // Some attributes know a word by the line end behind it.
+        Native.Write(handle, Encoding.ASCII.GetBytes(text + "\n"), 0, path);
     }
 }

@@ -66,6 +66,52 @@ public abstract class IscsiConnectorSuite : ConnectorSuite
     }
 
     [RootFact]
+    public async Task A_connection_outlives_a_kill_of_the_target()
+    {
+        var device = await ConnectAsync();
+        using var stop = new CancellationTokenSource();
+        var count = 0;
+        var writer = Task.Run(() => WriteThrough(device.DevicePath, () => Interlocked.Increment(ref count), stop.Token));
+        await KillTargetAsync();
+        Assert.True(await EventuallyAsync(live => !live.Alive && live.Reason.Length > 0));
+
+        Assert.Empty(await _targets.RestoreAsync([_export], SilentSink.Instance, default));
+        Assert.True(await EventuallyAsync(live => live.Alive));
+        var before = Volatile.Read(ref count);
+        Assert.True(await Poll.UntilAsync(() => writer.IsCompleted || Volatile.Read(ref count) > before + 3, TimeSpan.FromSeconds(30), default));
+        await stop.CancelAsync();
+        await writer.WaitAsync(TimeSpan.FromSeconds(30));
+        Write(device.DevicePath, 0, new byte[4096]);
+        await _connector.DisconnectAsync(_id, force: false, default);
+    }
+
+    [RootFact]
+    public async Task A_dead_link_is_cut_only_when_forced()
+    {
+        var device = await ConnectAsync();
+        Write(device.DevicePath, 0, new byte[1 << 20]);
+        await KillTargetAsync();
+        Assert.True(await EventuallyAsync(live => !live.Alive));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+        await Assert.ThrowsAnyAsync<Exception>(() => _connector.DisconnectAsync(_id, force: false, patience.Token));
+        Assert.Equal(device.DevicePath, Assert.Single(await _connector.ListAsync(default)).DevicePath);
+        await _connector.DisconnectAsync(_id, force: true, default);
+        AssertNothingLeft();
+    }
+
+    [RootFact]
+    public async Task Held_I_O_is_told_and_a_held_connection_can_be_disconnected()
+    {
+        await ConnectAsync();
+        await _connector.PauseAsync(_id, default);
+        var live = Assert.Single(await _connector.ListAsync(default));
+        Assert.True(live.Alive);
+        Assert.Equal("I/O is held", live.Reason);
+        await _connector.DisconnectAsync(_id, force: false, default);
+        AssertNothingLeft();
+    }
+
+    [RootFact]
     public async Task Many_writers_at_once_leave_the_bytes_they_wrote()
     {
         var device = await ConnectAsync();
@@ -94,11 +140,10 @@ public abstract class IscsiConnectorSuite : ConnectorSuite
     private protected async Task<bool> EventuallyAsync(Func<LiveConnection, bool> isTrue) =>
         await Poll.UntilAsync(() => isTrue(Assert.Single(_connector.ListAsync(default).Result)), TimeSpan.FromSeconds(30), default);
 
-    private protected async Task KillTargetAsync()
-    {
-        var daemon = Assert.Single(ProcessTable.FindByVariable("TGT_IPC_SOCKET", Path.Combine(_folder.Path, "run", "tgt", "socket")));
-        await ProcessTable.KillAsync(daemon, TimeSpan.Zero, default);
-    }
+    private protected Task KillTargetAsync() => ProcessTable.KillAsync(Target, TimeSpan.Zero, default);
+
+    private protected ProcessEntry Target =>
+        Assert.Single(ProcessTable.FindByVariable("TGT_IPC_SOCKET", Path.Combine(_folder.Path, "run", "tgt", "socket")));
 
     private protected async Task AssertRefusedAsync(BlockError expected, ConnectionInfo info)
     {

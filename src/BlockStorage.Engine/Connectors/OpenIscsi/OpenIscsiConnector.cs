@@ -1,3 +1,4 @@
+using System.Globalization;
 using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Targets;
 using BlockStorage.Engine.Targets.Iscsi;
@@ -37,7 +38,7 @@ internal sealed class OpenIscsiConnector(StateRoot root, ICommandRunner runner) 
         {
             if (before.Iqn == info.Iqn && before.Portal == portal.ToString() && (info.Lun < 0 || before.Lun == info.Lun)
                 && Find(folder, before) is ({ } known, { } there) && Trouble(known, there).Length == 0)
-                return new ConnectedDevice(there.Device, there.Size, before.Serial, there.Hctl);
+                return Describe(there, before);
             await DisconnectAsync(info.Id, force: false, cancel).ConfigureAwait(false);
         }
 
@@ -64,7 +65,7 @@ internal sealed class OpenIscsiConnector(StateRoot root, ICommandRunner runner) 
             var session = foreign ?? await LoginAsync(info, unit.PortalGroup, sink, cancel).ConfigureAwait(false);
             var disk = await ProveAsync(session, state, info, cancel).ConfigureAwait(false);
             folder.Save(state with { Device = disk.Device });
-            return new ConnectedDevice(disk.Device, unit.Size, unit.Serial, disk.Hctl);
+            return Describe(disk, state);
         }
         catch
         {
@@ -267,6 +268,12 @@ internal sealed class OpenIscsiConnector(StateRoot root, ICommandRunner runner) 
             ? (folder, state, session, disk)
             : throw new BlockStorageException(BlockErrors.ConnectionLost, $"Connection {connectionId} has no device.", connectionId);
     }
+
+    // udev's own way to name it; the link comes a moment after the device.
+    private static ConnectedDevice Describe(ScsiDisk disk, ConnectionState state) => new(disk.Device, disk.Size, state.Serial, disk.Hctl)
+    {
+        ByPath = string.Create(CultureInfo.InvariantCulture, $"/dev/disk/by-path/ip-{state.Portal.Replace("[", "", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal)}-iscsi-{state.Iqn}-lun-{state.Lun}"),
+    };
 
     private static BlockStorageException Wrong(ConnectionInfo info, string what) =>
         new(BlockErrors.WrongDevice, $"The disk of '{info.Iqn}' at {info.Portal} has {what}.", info.Iqn);

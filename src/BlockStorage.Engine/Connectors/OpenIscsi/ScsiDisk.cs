@@ -27,10 +27,11 @@ internal sealed record ScsiDisk(string Name, string Hctl, int Lun)
     public string State => SysAttribute.Read($"{Folder}/state");
 
     /// <summary>Bytes.</summary>
-    public long Size => Exists ? LoopDevices.Size(Device) : 0;
+    public long Size =>
+        long.TryParse(SysAttribute.Read($"{Folder}/block/{Name}/size"), NumberStyles.None, CultureInfo.InvariantCulture, out var sectors) ? sectors * 512 : 0;
 
     /// <summary>The kernel refuses writes.</summary>
-    public bool ReadOnly => LoopDevices.IsReadOnly(Device);
+    public bool ReadOnly => SysAttribute.Read($"{Folder}/block/{Name}/ro") == "1";
 
     /// <summary>VPD page 0x80 without padding, or empty.</summary>
     public string Serial => SysAttribute.ReadBytes($"{Folder}/vpd_pg80") is { Length: >= 4 } page && page[1] == 0x80
