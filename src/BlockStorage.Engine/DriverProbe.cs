@@ -19,4 +19,8 @@ internal sealed record DriverProbe(
 /// <param name="SharesExtents">Snapshots and clones take constant time and no space.</param>
 /// <param name="OnlineSnapshot">A snapshot is one moment even while something writes.</param>
 internal sealed record DriverCapabilities(
-    bool Thin, bool Thick, bool Resize, bool Revert, bool SharesExtents, bool OnlineSnapshot);
+    bool Thin, bool Thick, bool Resize, bool Revert, bool SharesExtents, bool OnlineSnapshot)
+{
+    /// <summary>How snapshots are taken, as a word for people.</summary>
+    public string SnapshotMethod { get; init; } = SharesExtents ? "reflink" : "copy";
+}

@@ -31,7 +31,7 @@ public sealed class BlockPool : BlockObject
     public int WarningPercent { get; set; }
     /// <summary>thin or thick: what New-BlockVolume makes when not told.</summary>
     public string Provisioning { get; set; } = "";
-    /// <summary>reflink (constant time, shared extents) or copy.</summary>
+    /// <summary>reflink or thin (constant time, shared extents), or copy.</summary>
     public string SnapshotMethod { get; set; } = "";
     /// <summary>Number of volumes.</summary>
     public int VolumeCount { get; set; }

@@ -80,15 +80,16 @@ public sealed partial class BlockStorageService
     public Task<BlockSizeRange> GetPoolSizesAsync(string poolId, CancellationToken cancel) => Guard(async () =>
     {
         var pool = Find<PoolRecord>(poolId);
-        var capacity = await CapacityAsync(pool, cancel).ConfigureAwait(false);
+        var status = await StatusAsync(pool, cancel).ConfigureAwait(false);
+        var capacity = Capacity(pool, status);
         return new BlockSizeRange
         {
             Name = pool.Name,
             Id = pool.Id,
             Server = _node.Name,
-            MinimumSize = Granularity,
-            MaximumSize = Rounded(pool.Provisioning == "thick" ? capacity.ThickAvailable : capacity.ThinAvailable),
-            Granularity = Granularity,
+            MinimumSize = status.Granularity,
+            MaximumSize = Rounded(pool.Provisioning == "thick" ? capacity.ThickAvailable : capacity.ThinAvailable, status),
+            Granularity = status.Granularity,
         };
     });
 
@@ -96,11 +97,9 @@ public sealed partial class BlockStorageService
         (await GetPoolsAsync(new ObjectQuery(Id: [id]), cancel).ConfigureAwait(false)).FirstOrDefault()
         ?? throw new BlockStorageException(BlockErrors.PoolNotFound, $"Pool {id} does not exist any more.", id);
 
-    private async Task<PoolCapacity> CapacityAsync(PoolRecord pool, CancellationToken cancel)
-    {
-        var status = await _node.Pool(pool.ToSpec()).GetPoolAsync(cancel).ConfigureAwait(false);
-        return _catalog.Read(catalog => PoolCapacity.Of(pool, status, catalog));
-    }
+    private Task<PoolStatus> StatusAsync(PoolRecord pool, CancellationToken cancel) => _node.Pool(pool.ToSpec()).GetPoolAsync(cancel);
+
+    private PoolCapacity Capacity(PoolRecord pool, PoolStatus status) => _catalog.Read(catalog => PoolCapacity.Of(pool, status, catalog));
 
     private async Task<PoolRecord> CheckedPoolAsync(NewPoolRequest request, CancellationToken cancel)
     {
@@ -162,9 +161,9 @@ public sealed partial class BlockStorageService
             throw new BlockStorageException(BlockErrors.NameExists, $"There is a {noun} named '{name}' already; names that differ only in case are the same.", name);
     }
 
-    private static long Rounded(long size) => size / Granularity * Granularity;
+    private static long Rounded(long size, PoolStatus status) => size / status.Granularity * status.Granularity;
 
-    private static long RoundedUp(long size) => size > long.MaxValue - Granularity
+    private static long RoundedUp(long size, long granularity) => size > long.MaxValue - granularity
         ? throw new BlockStorageException(BlockErrors.InvalidSize, $"{size} bytes is larger than any volume can be.")
-        : (size + Granularity - 1) / Granularity * Granularity;
+        : (size + granularity - 1) / granularity * granularity;
 }

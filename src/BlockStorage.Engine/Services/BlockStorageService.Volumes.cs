@@ -44,16 +44,19 @@ public sealed partial class BlockStorageService
         var operations = new List<Operation>();
         var pool = await ChoosePoolAsync(request, source, provisioning, operations, cancel).ConfigureAwait(false);
         var kind = provisioning ?? pool.Provisioning;
+        // A pool that this very plan makes cannot be asked yet.
+        var status = operations.Count == 0 ? await StatusAsync(pool, cancel).ConfigureAwait(false) : null;
+        var granularity = status?.Granularity ?? Granularity;
         var size = request.UseMaximumSize
             ? await LargestAsync(pool, cancel).ConfigureAwait(false)
-            : RoundedUp(request.Size ?? source!.Size);
+            : RoundedUp(request.Size ?? source!.Size, granularity);
         if (source is not null && size < source.Size)
         {
             throw new BlockStorageException(BlockErrors.InvalidSize,
                 $"'{source.Source.Name}' has {ByteSize.Format(source.Size)}; a volume from it cannot have {ByteSize.Format(size)}.", request.Name,
                 $"Use -Size {source.Size} or more, or leave -Size out.");
         }
-        if (size < Granularity)
+        if (size < granularity)
             throw new BlockStorageException(BlockErrors.InsufficientSpace, $"Pool '{pool.Name}' has no space left.", pool.Name);
 
         var volume = new VolumeRecord
@@ -68,8 +71,8 @@ public sealed partial class BlockStorageService
             State = BlockStates.Creating,
             CreatedAt = DateTime.UtcNow,
         };
-        if (operations.Count == 0)
-            await RequireSpaceAsync(pool, size, kind == "thick" ? size : 0, cancel).ConfigureAwait(false);
+        if (status is not null)
+            RequireSpace(pool, status, size, kind == "thick" ? size : 0);
         operations.Add(new CreateVolume(volume, pool.Name, source?.Source));
         var plan = Plan(operations, (_, stop) => VolumeAsync(volume.Id, stop));
         return operations.Count == 1 ? plan : WithFirstPool(plan, operations[0], request);
@@ -107,13 +110,14 @@ public sealed partial class BlockStorageService
         var view = _catalog.Read(View.Read);
         var volume = Find<VolumeRecord>(id);
         var pool = Find<PoolRecord>(volume.PoolId);
+        var status = await StatusAsync(pool, cancel).ConfigureAwait(false);
         var size = request switch
         {
             { Increase: long more } when more > long.MaxValue - volume.Size => throw new BlockStorageException(
                 BlockErrors.InvalidSize, $"Volume '{volume.Name}' cannot grow by {ByteSize.Format(more)}.", volume.Name),
-            { Increase: long more } => RoundedUp(volume.Size + more),
+            { Increase: long more } => RoundedUp(volume.Size + more, status.Granularity),
             { UseMaximumSize: true } => volume.Size + await LargestAsync(pool, cancel).ConfigureAwait(false),
-            { Size: long wanted } => RoundedUp(wanted),
+            { Size: long wanted } => RoundedUp(wanted, status.Granularity),
             _ => throw new BlockStorageException(BlockErrors.InvalidArgument, "Give exactly one of Size, Increase and UseMaximumSize.", volume.Name),
         };
         if (size == volume.Size)
@@ -126,7 +130,7 @@ public sealed partial class BlockStorageService
         }
         StateTable.Require(volume.Name, volume.State, BlockStates.Extending);
         var grow = size - volume.Size;
-        await RequireSpaceAsync(pool, grow, volume.Provisioning == "thick" ? grow : 0, cancel).ConfigureAwait(false);
+        RequireSpace(pool, status, grow, volume.Provisioning == "thick" ? grow : 0);
         return Plan(
             [new ResizeVolume(volume, pool.Name, size, view.TargetOfVolume(id)?.Id ?? "",
                 view.Connections.Where(c => c.VolumeId == id && c.SnapshotId.Length == 0).Select(c => c.Id).ToArray())],
@@ -165,16 +169,18 @@ public sealed partial class BlockStorageService
     public Task<BlockSizeRange> GetVolumeSizesAsync(string volumeId, CancellationToken cancel) => Guard(async () =>
     {
         var volume = Find<VolumeRecord>(volumeId);
-        var capacity = await CapacityAsync(Find<PoolRecord>(volume.PoolId), cancel).ConfigureAwait(false);
-        var more = Rounded(volume.Provisioning == "thick" ? capacity.ThickAvailable : capacity.ThinAvailable);
+        var pool = Find<PoolRecord>(volume.PoolId);
+        var status = await StatusAsync(pool, cancel).ConfigureAwait(false);
+        var capacity = Capacity(pool, status);
+        var more = Rounded(volume.Provisioning == "thick" ? capacity.ThickAvailable : capacity.ThinAvailable, status);
         return new BlockSizeRange
         {
             Name = volume.Name,
             Id = volume.Id,
             Server = _node.Name,
             MinimumSize = volume.Size,
-            MaximumSize = more > long.MaxValue - volume.Size ? Rounded(long.MaxValue) : volume.Size + more,
-            Granularity = Granularity,
+            MaximumSize = more > long.MaxValue - volume.Size ? Rounded(long.MaxValue, status) : volume.Size + more,
+            Granularity = status.Granularity,
             CurrentSize = volume.Size,
         };
     });
@@ -210,19 +216,19 @@ public sealed partial class BlockStorageService
         (await GetVolumesAsync(new VolumeQuery(Id: [id]), cancel).ConfigureAwait(false)).FirstOrDefault()
         ?? throw new BlockStorageException(BlockErrors.VolumeNotFound, $"Volume {id} does not exist any more.", id);
 
-    private async Task RequireSpaceAsync(PoolRecord pool, long size, long physical, CancellationToken cancel)
+    private void RequireSpace(PoolRecord pool, PoolStatus status, long size, long physical)
     {
-        var status = await _node.Pool(pool.ToSpec()).GetPoolAsync(cancel).ConfigureAwait(false);
         // A pool that is not mounted now is opened, and measured, when the plan runs.
         if (status.Usable)
-            _catalog.Read(catalog => { PoolCapacity.Of(pool, status, catalog).Require(size, physical, pool.Name); return true; });
+            Capacity(pool, status).Require(size, physical, pool.Name);
     }
 
     // What is free and allowed; a pool that is not mounted cannot be measured.
     private async Task<long> LargestAsync(PoolRecord pool, CancellationToken cancel)
     {
         await TryOpenAsync(_node.Pool(pool.ToSpec()), cancel).ConfigureAwait(false);
-        return Rounded((await CapacityAsync(pool, cancel).ConfigureAwait(false)).ThickAvailable);
+        var status = await StatusAsync(pool, cancel).ConfigureAwait(false);
+        return Rounded(Capacity(pool, status).ThickAvailable, status);
     }
 
     private sealed record SourceInfo(VolumeSource Source, string PoolId, long Size);

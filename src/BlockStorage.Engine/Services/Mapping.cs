@@ -38,7 +38,7 @@ internal static class Mapping
             ReservedPercent = pool.ReservedPercent,
             WarningPercent = pool.WarningPercent,
             Provisioning = pool.Provisioning,
-            SnapshotMethod = status.Usable ? can.SharesExtents ? "reflink" : "copy" : "",
+            SnapshotMethod = status.Usable ? can.SnapshotMethod : "",
             VolumeCount = volumes.Count,
             SnapshotCount = snapshots.Count,
             Description = pool.Description,

@@ -122,7 +122,11 @@ internal sealed record PoolSpec(
 /// <param name="ChangeNumber">Changes whenever an object appears or goes.</param>
 /// <param name="ThickFree">Space for thick volumes, where it is less than Free.</param>
 internal sealed record PoolStatus(
-    bool Usable, string Health, long Total, long Free, bool SharesExtents, string ChangeNumber, long? ThickFree = null);
+    bool Usable, string Health, long Total, long Free, bool SharesExtents, string ChangeNumber, long? ThickFree = null)
+{
+    /// <summary>Sizes of volumes are multiples of this many bytes, such as an extent.</summary>
+    public long Granularity { get; init; } = 1 << 20;
+}
 
 /// <summary>What of an object travels with the data.</summary>
 /// <param name="Kind">Volume or Snapshot.</param>

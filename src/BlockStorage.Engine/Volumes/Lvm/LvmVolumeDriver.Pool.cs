@@ -83,7 +83,10 @@ internal sealed partial class LvmVolumeDriver
                 : group.MissingDisks > 0 ? $"{group.MissingDisks} of its disks are missing"
                 : thin.Health.Length > 0 ? thin.Health
                 : left < 2 * LvmTool.LeastMetadata ? $"LVM's metadata is full to {100 - left * 100:0} %: no more volumes from {100 - LvmTool.LeastMetadata * 100:0} % on" : Ok;
-            return new PoolStatus(thin is { Works: true }, health, group.Size, group.Free + (thin?.Free ?? 0), true, group.Sequence, group.Free);
+            return new PoolStatus(thin is { Works: true }, health, group.Size, group.Free + (thin?.Free ?? 0), true, group.Sequence, group.Free)
+            {
+                Granularity = group.ExtentSize,
+            };
         }
         catch (BlockStorageException error)
         {

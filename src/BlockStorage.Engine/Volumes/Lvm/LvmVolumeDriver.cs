@@ -15,7 +15,7 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
 
     /// <inheritdoc/>
     public DriverCapabilities Capabilities { get; } =
-        new(Thin: true, Thick: true, Resize: true, Revert: true, SharesExtents: true, OnlineSnapshot: true);
+        new(Thin: true, Thick: true, Resize: true, Revert: true, SharesExtents: true, OnlineSnapshot: true) { SnapshotMethod = "thin" };
 
     private string Group => pool.Path;
 
