@@ -24,10 +24,22 @@ internal static class IscsiDiscovery
     public static async Task<IReadOnlyList<DiscoveredTarget>> DiscoverAsync(
         Portal portal, string initiatorIqn, ChapCredential? chap, TimeSpan timeout, CancellationToken cancel)
     {
-        var session = await IscsiSession.OpenAsync(
-            new IscsiLogin(portal, "", initiatorIqn, chap, null, timeout), cancel).ConfigureAwait(false);
+        try
+        {
+            return await DiscoverAsync(new IscsiLogin(portal, "", initiatorIqn, null, null, timeout), cancel).ConfigureAwait(false);
+        }
+        catch (BlockStorageException error) when (error.Error == BlockErrors.CredentialRequired && chap is not null)
+        {
+            // Most portals tell their targets to anybody, and LIO refuses a secret that it has no discovery account for.
+            return await DiscoverAsync(new IscsiLogin(portal, "", initiatorIqn, chap, null, timeout), cancel).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<IReadOnlyList<DiscoveredTarget>> DiscoverAsync(IscsiLogin login, CancellationToken cancel)
+    {
+        var session = await IscsiSession.OpenAsync(login, cancel).ConfigureAwait(false);
         await using (session.ConfigureAwait(false))
-            return ParseTargets(await session.TextAsync("SendTargets", "All").ConfigureAwait(false), portal);
+            return ParseTargets(await session.TextAsync("SendTargets", "All").ConfigureAwait(false), login.Portal);
     }
 
     /// <summary>Logs in to a target and out again.</summary>
