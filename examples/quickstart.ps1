@@ -144,7 +144,7 @@ try {
         Assert ((Get-TreeHash $mount) -eq $new) 'the volume has the new files'
     }
     Step 'Resized online to 3 GiB, under a writer that sees no error' {
-        $script:writer = Start-Process setsid -PassThru -ArgumentList 'dd', 'if=/dev/zero', "of=$mount/noise", 'bs=64k', 'count=300', 'oflag=dsync' -RedirectStandardError /dev/null
+        $script:writer = Start-Process setsid -PassThru -ArgumentList 'dd', 'if=/dev/zero', "of=$mount/noise", 'bs=64k', "count=$($Disk ? 3000 : 300)", 'oflag=dsync' -RedirectStandardError /dev/null
         Resize-BlockVolume -Name db1 -Size 3GB
         Assert (-not $writer.HasExited) 'the writer wrote all the time'
         $writer.WaitForExit()
