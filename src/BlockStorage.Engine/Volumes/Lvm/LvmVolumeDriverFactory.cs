@@ -42,7 +42,7 @@ internal sealed class LvmVolumeDriverFactory(ICommandRunner runner) : IVolumeDri
         if (name.Length == 0 && spec.Disks.Count > 0)
             name = $"bs-{LvmNames.Hex(spec.Id)[..12]}";
         if (!LvmNames.IsGroup(name))
-            throw new BlockStorageException(BlockErrors.InvalidPath, $"'{spec.Path}' cannot be the name of a volume group.", spec.Path,
+            throw new BlockStorageException(BlockErrors.InvalidPath, $"'{spec.Path}' cannot be the name of a volume group.", spec.Name,
                 "New-BlockPool -Name NAME -Disk /dev/DISK, or -Driver Lvm -Path VOLUMEGROUP");
         var checkedSpec = spec with { Path = name };
         Task.Run(() => CheckAsync(checkedSpec)).GetAwaiter().GetResult();
