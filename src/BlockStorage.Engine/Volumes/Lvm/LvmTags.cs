@@ -1,9 +1,9 @@
+using System.Buffers.Text;
+using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using System.Buffers.Text;
-using System.Globalization;
 
 namespace BlockStorage.Engine.Volumes.Lvm;
 
@@ -22,7 +22,7 @@ internal static class LvmTags
     /// <summary>On a volume group that we made, not only use.</summary>
     public const string MadeGroup = Prefix + "made=vg";
 
-    /// <summary>Which pool a volume group or thin pool belongs to.</summary>
+    /// <summary>Which pool a volume group belongs to.</summary>
     public static string Pool(string id) => PoolPrefix + LvmNames.Hex(id);
 
     /// <summary>Id of the pool, or null.</summary>

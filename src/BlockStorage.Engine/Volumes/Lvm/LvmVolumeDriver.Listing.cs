@@ -41,8 +41,7 @@ internal sealed partial class LvmVolumeDriver
     }
 
     // Parts of other volumes and our own thin pool are none of it. A snapshot under way into its volume is hidden too.
-    private static bool IsListed(LvmVolume volume) =>
-        !volume.Hidden && !(volume.Type == "thin-pool" && LvmTags.PoolOf(volume.Tags) is not null);
+    private static bool IsListed(LvmVolume volume) => !volume.Hidden && volume.Name != LvmNames.Pool;
 
     private BackendObject Describe(LvmVolume volume, bool withIdentity)
     {
@@ -72,7 +71,6 @@ internal static class LvmGroupExtensions
     /// <summary>The whole volume or snapshot of that id, or null.</summary>
     public static LvmVolume? Find(this LvmGroup group, string id) => group.Volumes.FirstOrDefault(volume => volume.Id == id && volume.IsWhole);
 
-    /// <summary>The thin pool of ours, or null.</summary>
-    public static LvmVolume? ThinPool(this LvmGroup group, string poolId) => group.Volumes.FirstOrDefault(volume =>
-        volume.Name == LvmNames.Pool && volume.Type == "thin-pool" && LvmTags.PoolOf(volume.Tags) == poolId);
+    /// <summary>The thin pool, or null. In a group with our tag it is ours: a group that has one of its own never gets the tag.</summary>
+    public static LvmVolume? ThinPool(this LvmGroup group) => group.Volumes.FirstOrDefault(volume => volume.Name == LvmNames.Pool);
 }

@@ -16,13 +16,16 @@ internal sealed partial class LvmVolumeDriver
             throw new BlockStorageException(BlockErrors.InvalidPath, $"The volume group '{Group}' holds another pool.", Group, "Get-BlockPool");
         // Only what this call begins may it remove on failure; anything older may hold data.
         var fresh = group is null || LvmTags.PoolOf(group.Tags) is null;
+        if (fresh && group?.ThinPool() is not null)
+            throw new BlockStorageException(BlockErrors.InvalidPath,
+                $"The volume group '{Group}' has a logical volume '{LvmNames.Pool}' that is not ours.", Group, $"lvs '{Group}'");
         try
         {
             group = group is null ? await MakeGroupAsync(sink, cancel).ConfigureAwait(false) : await TagGroupAsync(group, sink, cancel).ConfigureAwait(false);
             if (group.MetadataSize < PoolShape.DiskMetadata)
                 sink.Warning($"The disks of volume group '{Group}' keep {ByteSize.Format(group.MetadataSize)} for LVM's metadata: " +
                     $"room for about {Math.Max(0, group.MetadataFree - group.MetadataSize / 20) / MetadataOfVolume} more volumes and snapshots.");
-            if (group.ThinPool(pool.Id) is null)
+            if (group.ThinPool() is null)
                 await MakeThinPoolAsync(group, sink, cancel).ConfigureAwait(false);
         }
         catch when (fresh)
@@ -139,13 +142,12 @@ internal sealed partial class LvmVolumeDriver
         await _lvm.RunAsync("lvcreate", ["--yes", "--thin", "--size", $"{shape.Data}b", "--chunksize", $"{shape.Chunk}b",
             "--poolmetadatasize", $"{shape.Metadata}b", "--poolmetadataspare", "y", "--zero", "y", "--errorwhenfull", "y",
             "--thinpool", LvmNames.Pool, Group], sink, cancel).ConfigureAwait(false);
-        await _lvm.RunAsync("lvchange", [.. LvmTags.Add([LvmTags.Pool(pool.Id)]), $"{Group}/{LvmNames.Pool}"], sink, CancellationToken.None).ConfigureAwait(false);
     }
 
     private async Task RemoveGroupAsync(LvmGroup group, IWorkSink sink, CancellationToken cancel)
     {
         var foreign = group.Volumes.Where(volume => IsListed(volume) && volume.Kind == BackendKind.Foreign).ToList();
-        if (group.ThinPool(pool.Id) is not null)
+        if (group.ThinPool() is not null)
             await _lvm.RunAsync("lvremove", ["--yes", $"{Group}/{LvmNames.Pool}"], sink, cancel).ConfigureAwait(false);
         if (group.Tags.Contains(LvmTags.MadeGroup) && foreign.Count == 0)
             await _lvm.RunAsync("vgremove", [Group], sink, CancellationToken.None).ConfigureAwait(false);

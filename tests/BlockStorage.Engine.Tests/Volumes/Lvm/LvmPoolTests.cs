@@ -1,6 +1,7 @@
 using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Tests.Lab;
 using BlockStorage.Engine.Volumes;
+using BlockStorage.Engine.Volumes.Lvm;
 
 namespace BlockStorage.Engine.Tests.Volumes.Lvm;
 
@@ -95,6 +96,10 @@ public sealed class LvmPoolTests : IAsyncLifetime
         await LvmPools.RunAsync("vgcreate", LvmPools.Group, Disk);
         await LvmPools.RunAsync("lvcreate", "--yes", "--size", "512m", "--name", "theirs", "--addtag", "keep", LvmPools.Group);
         await LvmPools.RunAsync("vgchange", "--addtag", "theirs", LvmPools.Group);
+        await LvmPools.RunAsync("lvcreate", "--yes", "--size", "4m", "--name", LvmNames.Pool, LvmPools.Group);
+        await FilePools.FailsAsync("InvalidPath", () => Task.FromResult(LvmPools.Factory.Check(LvmPools.Spec(disks: 0))));
+        await FilePools.FailsAsync("InvalidPath", () => LvmPools.Factory.Open(LvmPools.Spec(disks: 0)).CreatePoolAsync(_sink, default));
+        await LvmPools.RunAsync("lvremove", "--yes", $"{LvmPools.Group}/{LvmNames.Pool}");
         var driver = LvmPools.Factory.Open(LvmPools.Factory.Check(LvmPools.Spec(1L << 30, disks: 0)));
         await driver.CreatePoolAsync(_sink, default);
         var status = await driver.GetPoolAsync(default);
