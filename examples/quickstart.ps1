@@ -56,6 +56,27 @@ function Write-File([string] $Path, [int] $Seed) {
     Tool sync -f $Path | Out-Null
 }
 
+# Writes through to the disk until it is told to stop; ends with an error when a write does.
+function Start-Writer {
+    Remove-Item "$sandbox/stop", "$mount/noise" -ErrorAction Ignore
+    $loop = "while [ ! -e '$sandbox/stop' ]; do dd if=/dev/zero of='$mount/noise' bs=64k count=100 oflag=dsync conv=notrunc || exit 1; done"
+    # In a session of its own, so that nothing but the stop file ends it.
+    $script:writer = Start-Process setsid -PassThru -ArgumentList 'sh', '-c', "`"$loop`"" -RedirectStandardError /dev/null
+    $seen = [Diagnostics.Stopwatch]::StartNew()
+    while (-not ((Test-Path "$mount/noise") -and (Get-Item "$mount/noise").Length -gt 1MB)) {
+        Assert ($seen.Elapsed.TotalSeconds -lt 20) 'the writer writes'
+        Start-Sleep -Milliseconds 20
+    }
+}
+
+function Stop-Writer {
+    New-Item "$sandbox/stop" | Out-Null
+    $writer.WaitForExit()
+    $code = $writer.ExitCode
+    $script:writer = $null
+    Assert ($code -eq 0) 'the writer saw no error'
+}
+
 # What of ours is on the machine: processes, mounts, loop devices, files.
 function Get-Leftover {
     Get-ChildItem /proc -Directory | Where-Object Name -Match '^\d+$' | ForEach-Object {
@@ -96,17 +117,9 @@ try {
     $old = Get-TreeHash $mount
 
     Step 'Snapshot while something writes' {
-        $script:writer = Start-Process setsid -PassThru -ArgumentList 'dd', 'if=/dev/zero', "of=$mount/noise", 'bs=64k', 'count=1000000', 'oflag=dsync' -RedirectStandardError /dev/null
-        $seen = [Diagnostics.Stopwatch]::StartNew()
-        while (-not ((Test-Path "$mount/noise") -and (Get-Item "$mount/noise").Length -gt 1MB)) {
-            Assert ($seen.Elapsed.TotalSeconds -lt 20) 'the writer writes'
-            Start-Sleep -Milliseconds 20
-        }
+        Start-Writer
         Get-BlockVolume db1 | New-BlockSnapshot -Name '{Volume}-before' | Out-Null
-        Assert (-not $writer.HasExited) 'the writer was never stopped'
-        $writer.Kill()
-        $writer.WaitForExit()
-        $script:writer = $null
+        Stop-Writer
     }
     Step 'Files changed' { Write-File $mount 100 }
     $new = Get-TreeHash $mount
@@ -144,12 +157,9 @@ try {
         Assert ((Get-TreeHash $mount) -eq $new) 'the volume has the new files'
     }
     Step 'Resized online to 3 GiB, under a writer that sees no error' {
-        $script:writer = Start-Process setsid -PassThru -ArgumentList 'dd', 'if=/dev/zero', "of=$mount/noise", 'bs=64k', "count=$($Disk ? 3000 : 300)", 'oflag=dsync' -RedirectStandardError /dev/null
+        Start-Writer
         Resize-BlockVolume -Name db1 -Size 3GB
-        Assert (-not $writer.HasExited) 'the writer wrote all the time'
-        $writer.WaitForExit()
-        Assert ($writer.ExitCode -eq 0) 'the writer ended without an error'
-        $script:writer = $null
+        Stop-Writer
         Assert ((Tool blockdev --getsize64 $connection.DevicePath) -eq 3GB) 'the device has 3 GiB'
         Assert ((Get-TreeHash $mount) -eq $new) 'the files are as before'
     }
@@ -182,7 +192,7 @@ try {
     Write-Information ('{0,7:0.00} s  in all' -f $clock.Elapsed.TotalSeconds) -InformationAction Continue
 }
 finally {
-    if ($writer) { $writer.Kill() }
+    if ($writer) { Stop-Writer }
     if (Select-String -Quiet -SimpleMatch " $mount " /proc/mounts) { umount -l $mount }
     Get-BlockVolume -ErrorAction Ignore | Remove-BlockVolume -Cascade -Force -ErrorAction Continue
     Get-BlockPool -ErrorAction Ignore | Remove-BlockPool -ErrorAction Continue
