@@ -47,12 +47,16 @@ internal sealed class Sandbox : IAsyncDisposable
 
     public static async Task<T> Run<T>(Task<BlockPlan<T>> plan) => await (await plan).RunAsync(SilentSink.Instance, Stop);
 
+    /// <summary>How many tools were run.</summary>
+    public static int ToolCount { get; private set; }
+
     /// <summary>Runs a raw tool to its end; the time of its process is part of what is measured.</summary>
     public static string Tool(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
+        ToolCount++;
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync();
         var output = process.StandardOutput.ReadToEnd();

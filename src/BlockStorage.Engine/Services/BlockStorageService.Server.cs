@@ -58,21 +58,36 @@ public sealed partial class BlockStorageService
                 ? "this process is root" : "loop devices, mounts and ports of targets need root", "sudo pwsh"),
         };
         foreach (var driver in _node.VolumeDrivers)
-            Add(checks, driver.Name, "volume driver", await driver.ProbeAsync(cancel).ConfigureAwait(false));
+            Add(checks, driver.Name, "volume driver", driver.DefaultFor, await driver.ProbeAsync(cancel).ConfigureAwait(false));
+        var first = new Dictionary<string, string>(StringComparer.Ordinal);
+        // The first usable one of the registry is used where none is named.
+        string Choice(string kind, string verb, string name, DriverProbe probe)
+        {
+            if (probe.Usable)
+                first.TryAdd(kind, name);
+            return first.GetValueOrDefault(kind) == name ? $"used by {verb}" : $"in reserve, {first.GetValueOrDefault(kind)} is used";
+        }
         foreach (var driver in _node.TargetDrivers)
-            Add(checks, driver.Name, "target driver", await driver.ProbeAsync(cancel).ConfigureAwait(false));
+        {
+            var probe = await driver.ProbeAsync(cancel).ConfigureAwait(false);
+            Add(checks, driver.Name, "target driver", Choice("target", "Publish-IscsiTarget", driver.Name, probe), probe);
+        }
         foreach (var connector in _node.Connectors)
-            Add(checks, connector.Name, $"{connector.Protocol} connector", await connector.ProbeAsync(cancel).ConfigureAwait(false));
+        {
+            var probe = await connector.ProbeAsync(cancel).ConfigureAwait(false);
+            var verb = connector.Protocol == "local" ? "Connect-BlockVolume for volumes that are not published" : "Connect-BlockVolume for targets";
+            Add(checks, connector.Name, $"{connector.Protocol} connector", Choice(connector.Protocol, verb, connector.Name, probe), probe);
+        }
         await AddStateAsync(checks, cancel).ConfigureAwait(false);
         foreach (var check in checks)
             check.Server = _node.Name;
         return (IReadOnlyList<BlockServerCheck>)checks.DistinctBy(check => (check.Kind, check.Name)).ToArray();
     });
 
-    private static void Add(List<BlockServerCheck> checks, string name, string what, DriverProbe probe)
+    private static void Add(List<BlockServerCheck> checks, string name, string what, string choice, DriverProbe probe)
     {
         checks.Add(Check("Driver", name, probe.Usable, probe.Version,
-            probe.Usable ? $"{what}: {string.Join(", ", probe.Capabilities)}" : $"{what}: {probe.Reason}", probe.Fix));
+            probe.Usable ? $"{what}, {choice}: {string.Join(", ", probe.Capabilities)}" : $"{what}: {probe.Reason}", probe.Fix));
         checks.AddRange(probe.Checks);
     }
 

@@ -9,6 +9,9 @@ internal interface IVolumeDriverFactory
     /// <summary>Name that users type, such as File.</summary>
     string Name { get; }
 
+    /// <summary>When New-BlockPool chooses it, as words for people.</summary>
+    string DefaultFor { get; }
+
     /// <summary>Whether it works on this machine, and why not.</summary>
     Task<DriverProbe> ProbeAsync(CancellationToken cancel);
 

@@ -14,6 +14,9 @@ internal sealed class FileVolumeDriverFactory(ICommandRunner runner) : IVolumeDr
     public string Name => "File";
 
     /// <inheritdoc/>
+    public string DefaultFor => "used by New-BlockPool without -Disk";
+
+    /// <inheritdoc/>
     public async Task<DriverProbe> ProbeAsync(CancellationToken cancel)
     {
         var maker = runner.Find(PoolImage.Maker);

@@ -22,6 +22,15 @@ internal sealed record LvmVolume(
     /// <summary>A volume or snapshot of ours that is all there.</summary>
     public bool IsWhole => !Hidden && Kind is (BackendKind.Volume or BackendKind.Snapshot);
 
+    /// <summary>Tells by the tags what it is to a pool.</summary>
+    public static LvmVolume Of(string name, bool hidden, IReadOnlyList<string> tags, long size, string type, string origin, int? thinId, long chunkSize,
+        IReadOnlyList<string> ranges)
+    {
+        var id = LvmTags.ObjectOf(tags);
+        var kind = id is null ? null : LvmNames.KindOf(name, id);
+        return new LvmVolume(name, hidden, kind is null ? null : id, kind ?? BackendKind.Foreign, size, type, origin, thinId, chunkSize, ranges, tags);
+    }
+
     /// <summary>It lives in a thin pool.</summary>
     public bool IsThin => Type == "thin";
 }
@@ -92,16 +101,13 @@ internal sealed record LvmReport(IReadOnlyList<LvmGroup> Groups, IReadOnlyList<L
         var parts = segments[shown].OrderBy(part => Number(part, "seg_start")).ToList();
         var first = parts.FirstOrDefault();
         var type = parts.Count > 0 ? Text(first, "segtype") : "";
-        var tags = Tags(row, "lv_tags");
-        var id = LvmTags.ObjectOf(tags);
-        var kind = id is null ? null : LvmNames.KindOf(name, id);
-        return new LvmVolume(name, hidden, kind is null ? null : id, kind ?? BackendKind.Foreign,
+        return LvmVolume.Of(name, hidden, Tags(row, "lv_tags"),
             // Of a copy-on-write snapshot LVM tells the size of what it keeps aside.
             type != "thin" && Text(row, "origin_size") is { Length: > 0 } seen ? long.Parse(seen, CultureInfo.InvariantCulture) : Number(row, "lv_size"),
             type, Text(row, "origin").Trim('[', ']'),
             parts.Count > 0 && Text(first, "thin_id") is { Length: > 0 } thin ? int.Parse(thin, CultureInfo.InvariantCulture) : null,
             parts.Count > 0 ? Number(first, "chunk_size") : 0,
-            [.. parts.SelectMany(part => Text(part, "seg_pe_ranges").Split(' ', StringSplitOptions.RemoveEmptyEntries))], tags);
+            [.. parts.SelectMany(part => Text(part, "seg_pe_ranges").Split(' ', StringSplitOptions.RemoveEmptyEntries))]);
     }
 
     private static IReadOnlyList<LvmDisk> ReadDisks(JsonElement part) =>

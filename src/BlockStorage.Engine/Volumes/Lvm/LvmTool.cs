@@ -10,7 +10,7 @@ namespace BlockStorage.Engine.Volumes.Lvm;
 /// </summary>
 internal sealed class LvmTool(string group, string poolId, ICommandRunner runner)
 {
-    // Structure is read from disk at each call; which disks these are is found once by looking at all.
+    // Structure is read from its disks at each call; which disks these are is found once, by LVM.
     private static readonly ConcurrentDictionary<string, Known> KnownGroups = new(StringComparer.Ordinal);
     private static readonly TimeSpan ReadLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan WriteLimit = TimeSpan.FromMinutes(5);
@@ -29,6 +29,11 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
     {
         if (KnownGroups.TryGetValue(Key, out var before))
         {
+            if (LvmMetadata.Read(before.Disks, before.State) is { } state && Choose(new LvmReport([state.Group], [])) is { } current)
+            {
+                KnownGroups[Key] = before with { MetadataLeft = current.MetadataLeft, State = state };
+                return current;
+            }
             var known = Choose(await ReportAsync(before.Disks, sink, cancel).ConfigureAwait(false));
             if (known is { MissingDisks: 0 })
             {
@@ -146,5 +151,5 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
             $"'{program}' ended with exit code {result.ExitCode}: {(said.Length > 600 ? said[^600..] : said)}", group);
     }
 
-    private sealed record Known(IReadOnlyList<string> Disks, double MetadataLeft);
+    private sealed record Known(IReadOnlyList<string> Disks, double MetadataLeft, LvmState? State = null);
 }

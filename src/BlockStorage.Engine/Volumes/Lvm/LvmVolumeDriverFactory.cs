@@ -11,6 +11,9 @@ internal sealed class LvmVolumeDriverFactory(ICommandRunner runner) : IVolumeDri
     public string Name => "Lvm";
 
     /// <inheritdoc/>
+    public string DefaultFor => "used by New-BlockPool -Disk";
+
+    /// <inheritdoc/>
     public async Task<DriverProbe> ProbeAsync(CancellationToken cancel)
     {
         var version = "";
