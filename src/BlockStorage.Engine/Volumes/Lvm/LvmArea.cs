@@ -97,7 +97,8 @@ internal sealed record LvmArea(string Disk, string DiskId, long Start, long Size
             ignored ? 0 : BinaryPrimitives.ReadInt64LittleEndian(place[8..]), BinaryPrimitives.ReadUInt32LittleEndian(place[16..]));
     }
 
-    private static uint Sum(ReadOnlySpan<byte> bytes)
+    /// <summary>LVM's checksum: CRC-32 with its own first value and no last step.</summary>
+    internal static uint Sum(ReadOnlySpan<byte> bytes)
     {
         var crc = FirstChecksum;
         foreach (var value in bytes)

@@ -63,8 +63,8 @@ internal static class LvmMetadata
         var first = segments.FirstOrDefault();
         var type = first?.String("type") ?? "";
         var tags = Tags(text);
-        // What is being merged back is on its way out.
-        var hidden = !text.List("status").Contains("VISIBLE") || copy?.String("merging_store") == name;
+        // What a copy-on-write snapshot keeps aside is shown as the snapshot, until it is merged back.
+        var hidden = copy is null ? !text.List("status").Contains("VISIBLE") : copy.String("merging_store") == name;
         return LvmVolume.Of(name, hidden, tags, extent * (copy is not null ? copy.Number("extent_count") : segments.Sum(segment => segment.Number("extent_count"))),
             type == "striped" && first!.Number("stripe_count") == 1 ? "linear" : type,
             copy?.String("origin") ?? first?.String("origin") ?? "", type == "thin" ? (int)first!.Number("device_id") : null,
