@@ -16,7 +16,7 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
     private static readonly TimeSpan WriteLimit = TimeSpan.FromMinutes(5);
 
     // No volume is looked into for volume groups of its own; the archive keeps the last twenty states and no more.
-    private const string Settings = "global{use_lvmpolld=0} activation{retry_deactivation=1} backup{backup=1 archive=1 retain_min=20 retain_days=0} ";
+    private const string Settings = "global{use_lvmpolld=0} activation{retry_deactivation=1 monitoring=1} backup{backup=1 archive=1 retain_min=20 retain_days=0} ";
 
     /// <summary>Part of LVM's metadata area that stays free for removals and repair.</summary>
     public const double LeastMetadata = 0.10;
@@ -25,11 +25,11 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
 
     /// <summary>The volume group; null where there is none, or only one of that name that is another pool's.</summary>
     /// <exception cref="BlockStorageException">ToolFailed, ToolMissing, ToolTimeout; Conflict for two of one name.</exception>
-    public async Task<LvmGroup?> ReadAsync(IWorkSink sink, CancellationToken cancel)
+    public async Task<LvmGroup?> ReadAsync(IWorkSink sink, CancellationToken cancel, bool watch = false)
     {
         if (KnownGroups.TryGetValue(Key, out var before))
         {
-            var known = Choose(await ReportAsync(before.Disks, sink, cancel).ConfigureAwait(false));
+            var known = Choose(await ReportAsync(before.Disks, sink, cancel, watch).ConfigureAwait(false));
             if (known is { MissingDisks: 0 })
             {
                 KnownGroups[Key] = before with { MetadataLeft = known.MetadataLeft };
@@ -38,7 +38,7 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
             // Disks may have got other names.
             KnownGroups.TryRemove(Key, out _);
         }
-        var found = Choose(await ReportAllAsync(sink, cancel).ConfigureAwait(false));
+        var found = Choose(await ReportAsync(null, sink, cancel, watch).ConfigureAwait(false));
         if (found is not null)
             KnownGroups[Key] = new Known([.. found.Disks.Select(disk => disk.Path).Where(path => path.StartsWith('/'))], found.MetadataLeft);
         return found;
@@ -78,13 +78,14 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
     /// <summary>Forgets which disks these are.</summary>
     public void Forget() => KnownGroups.TryRemove(Key, out _);
 
-    private async Task<LvmReport> ReportAsync(IReadOnlyList<string>? disks, IWorkSink sink, CancellationToken cancel)
+    private async Task<LvmReport> ReportAsync(IReadOnlyList<string>? disks, IWorkSink sink, CancellationToken cancel, bool watch = false)
     {
+        var arguments = LvmReport.Arguments(watch);
         // A reading LVM that died or garbled its answer is asked once more: LP 1901783, 1932188.
         for (var attempt = 1; ; attempt++)
         {
             var result = await runner.RunAsync(new Command("lvm",
-                [LvmReport.Arguments[0], "--config", Settings + Devices(disks), .. LvmReport.Arguments.Skip(1)], ReadLimit, Mutates: false),
+                [arguments[0], "--config", Settings + Devices(disks), .. arguments.Skip(1)], ReadLimit, Mutates: false),
                 sink, cancel).ConfigureAwait(false);
             try
             {
@@ -140,7 +141,7 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         bool Says(params string[] words) => words.Any(word => said.Contains(word, StringComparison.OrdinalIgnoreCase));
         var kind = Says("insufficient free space", "insufficient suitable", "free extents", "free space", "out of data space") ? BlockErrors.InsufficientSpace
             : Says(" in use", "is used by", "device or resource busy") ? BlockErrors.DeviceInUse
-            : Says("volume group \"" + group + "\" not found") ? BlockErrors.PoolUnavailable
+            : Says("volume group \"" + group + "\" not found", "pvs are missing", "missing physical volume", "devices missing") ? BlockErrors.PoolUnavailable
             : BlockErrors.ToolFailed;
         return new BlockStorageException(kind,
             $"'{program}' ended with exit code {result.ExitCode}: {(said.Length > 600 ? said[^600..] : said)}", group);
