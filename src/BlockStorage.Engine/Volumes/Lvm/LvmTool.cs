@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using BlockStorage.Engine.Host;
 using BlockStorage.Services;
 
@@ -16,7 +17,7 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
     private static readonly TimeSpan WriteLimit = TimeSpan.FromMinutes(5);
 
     // No volume is looked into for volume groups of its own; the archive keeps the last twenty states and no more.
-    private const string Settings = "global{use_lvmpolld=0} activation{retry_deactivation=1 monitoring=1} backup{backup=1 archive=1 retain_min=20 retain_days=0} ";
+    private const string Settings = "global{use_lvmpolld=0} activation{retry_deactivation=1 monitoring=1 $} backup{backup=1 archive=1 retain_min=20 retain_days=0} ";
 
     /// <summary>Part of LVM's metadata area that stays free for removals and repair.</summary>
     public const double LeastMetadata = 0.10;
@@ -62,15 +63,15 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
             throw new BlockStorageException(BlockErrors.InsufficientSpace,
                 $"LVM's metadata of volume group '{group}' is full to {100 - known.MetadataLeft * 100:0} %: it takes no more volumes.", group,
                 "Remove volumes or snapshots, or make another pool");
-        await RunOnAsync(known.Disks, program, arguments, sink, cancel).ConfigureAwait(false);
+        await RunOnAsync(known.Disks, program, arguments, sink, cancel, program == "lvcreate" ? Threshold() : "").ConfigureAwait(false);
     }
 
     /// <summary>Runs a command that changes something on the given disks and must succeed.</summary>
     public async Task RunOnAsync(
-        IReadOnlyList<string> disks, string program, IReadOnlyList<string> arguments, IWorkSink sink, CancellationToken cancel)
+        IReadOnlyList<string> disks, string program, IReadOnlyList<string> arguments, IWorkSink sink, CancellationToken cancel, string activation = "")
     {
         var result = await runner.RunAsync(
-            new Command(program, ["--config", Settings + Devices(disks), .. arguments], WriteLimit), sink, cancel).ConfigureAwait(false);
+            new Command(program, ["--config", Config(disks, activation), .. arguments], WriteLimit), sink, cancel).ConfigureAwait(false);
         if (result.ExitCode != 0)
             throw Failure(program, result);
     }
@@ -85,7 +86,7 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         for (var attempt = 1; ; attempt++)
         {
             var result = await runner.RunAsync(new Command("lvm",
-                [arguments[0], "--config", Settings + Devices(disks), .. arguments.Skip(1)], ReadLimit, Mutates: false),
+                [arguments[0], "--config", Config(disks), .. arguments.Skip(1)], ReadLimit, Mutates: false),
                 sink, cancel).ConfigureAwait(false);
             try
             {
@@ -119,6 +120,14 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         };
     }
 
+    private static string Config(IReadOnlyList<string>? disks, string activation = "") =>
+        Settings.Replace("$", activation, StringComparison.Ordinal) + Devices(disks);
+
+    // Where a pool cannot grow LVM refuses new volumes from the mark on from which it should; ours is higher. Said only where it
+    // matters, for the kernel's mark that wakes dmeventd moves with it.
+    private string Threshold() => ThinPool.Find(group) is { } thin && Math.Max(thin.DataUsed, thin.MetadataUsed) * 100 >= PoolWatcher.GrowFrom - 1
+        ? string.Create(CultureInfo.InvariantCulture, $"thin_pool_autoextend_threshold={ThinPool.DataLimit * 100:0}") : "";
+
     private static string Devices(IReadOnlyList<string>? disks)
     {
         const string own = "devices{scan_lvs=0 hints=\"none\"";
@@ -139,7 +148,7 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         // Under LC_ALL=C these words are LVM's own.
         var said = result.Error.Trim() is { Length: > 0 } error ? error : result.Output.Trim();
         bool Says(params string[] words) => words.Any(word => said.Contains(word, StringComparison.OrdinalIgnoreCase));
-        var kind = Says("insufficient free space", "insufficient suitable", "free extents", "free space", "out of data space") ? BlockErrors.InsufficientSpace
+        var kind = Says("insufficient free space", "insufficient suitable", "free extents", "free space", "out of data space", "reached threshold") ? BlockErrors.InsufficientSpace
             : Says(" in use", "is used by", "device or resource busy") ? BlockErrors.DeviceInUse
             : Says("volume group \"" + group + "\" not found", "pvs are missing", "missing physical volume", "devices missing") ? BlockErrors.PoolUnavailable
             : BlockErrors.ToolFailed;
