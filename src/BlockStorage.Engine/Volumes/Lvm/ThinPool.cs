@@ -22,8 +22,8 @@ internal sealed record ThinPool(double DataUsed, double MetadataUsed, string Tro
     /// <summary>From where nothing new is made in it.</summary>
     public const double DataLimit = 0.95;
 
-    /// <summary>The same of metadata.</summary>
-    public const double MetadataLimit = 0.80;
+    /// <summary>The same of metadata; LVM refuses from here on by itself where 4 MiB or less are a quarter of it.</summary>
+    public const double MetadataLimit = 0.75;
 
     /// <summary>Bytes that are not in use.</summary>
     public long Free => (long)(Size * (1 - DataUsed));
