@@ -19,6 +19,10 @@ public sealed class BlockPool : BlockObject
     public long FreeSize { get; set; }
     /// <summary>UsedSize in per cent of TotalSize.</summary>
     public double UsedPercent { get; set; }
+    /// <summary>Data in use of the thin pool, in per cent; null where there is none.</summary>
+    public double? DataPercent { get; set; }
+    /// <summary>Metadata in use of the thin pool, in per cent; null where there is none. It warns from 60 on, for full metadata costs more than full data.</summary>
+    public double? MetadataPercent { get; set; }
     /// <summary>Sum of the sizes of the volumes.</summary>
     public long ProvisionedSize { get; set; }
     /// <summary>Largest volume that can be made now with the default provisioning.</summary>
@@ -27,7 +31,7 @@ public sealed class BlockPool : BlockObject
     public double OversubscriptionRatio { get; set; }
     /// <summary>Per cent of TotalSize kept free of new volumes, 0 to 100.</summary>
     public int ReservedPercent { get; set; }
-    /// <summary>UsedPercent from which the pool warns, 1 to 100.</summary>
+    /// <summary>UsedPercent or DataPercent from which the pool warns, 1 to 100.</summary>
     public int WarningPercent { get; set; }
     /// <summary>thin or thick: what New-BlockVolume makes when not told.</summary>
     public string Provisioning { get; set; } = "";

@@ -1,6 +1,5 @@
 using BlockStorage.Engine.Catalog;
 using BlockStorage.Engine.Connectors;
-using BlockStorage.Engine.Scheduling;
 using BlockStorage.Engine.Volumes;
 
 namespace BlockStorage.Engine.Operations;
@@ -76,7 +75,7 @@ internal sealed record ResizeVolume(VolumeRecord Volume, string PoolName, long N
             throw new BlockStorageException(BlockErrors.Conflict, $"Volume '{now.Name}' has been resized to {ByteSize.Format(now.Size)} meanwhile.", now.Name);
         Dependants.RequirePlanned(catalog, now, TargetId, ConnectionIds);
         var grow = NewSize - Volume.Size;
-        PoolCapacity.Of(catalog.Get<PoolRecord>(Volume.PoolId), _status!, catalog).Require(grow, Thick ? grow : 0, PoolName);
+        catalog.Take(this, operationId, Volume.PoolId, _status!, grow, Thick ? grow : 0);
         catalog.Update(now with { State = BlockStates.Extending, OperationId = operationId, Pending = Thick ? grow : 0 });
     }
 

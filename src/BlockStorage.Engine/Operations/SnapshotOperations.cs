@@ -1,5 +1,4 @@
 using BlockStorage.Engine.Catalog;
-using BlockStorage.Engine.Scheduling;
 using BlockStorage.Engine.Volumes;
 
 namespace BlockStorage.Engine.Operations;
@@ -52,7 +51,7 @@ internal sealed record CreateSnapshot(SnapshotRecord Snapshot, string Volume, st
     {
         var volume = catalog.Get<VolumeRecord>(Snapshot.VolumeId);
         StateTable.RequireSteady(volume.Name, volume.State);
-        PoolCapacity.Of(catalog.Get<PoolRecord>(Snapshot.PoolId), _status!, catalog).Require(0, _cost, PoolName);
+        catalog.Take(this, operationId, Snapshot.PoolId, _status!, 0, _cost);
         catalog.Insert(Snapshot with { State = BlockStates.Creating, Size = volume.Size, OperationId = operationId, Pending = _cost });
     }
 
@@ -235,7 +234,7 @@ internal sealed record RestoreSnapshot(SnapshotRecord Snapshot, VolumeRecord Vol
         Dependants.RequirePlanned(catalog, now, TargetId, []);
         if (now.Size != Volume.Size)
             throw new BlockStorageException(BlockErrors.Conflict, $"Volume '{now.Name}' has been resized to {ByteSize.Format(now.Size)} meanwhile.", now.Name);
-        PoolCapacity.Of(catalog.Get<PoolRecord>(Volume.PoolId), _status!, catalog).Require(0, _cost, PoolName);
+        catalog.Take(this, operationId, Volume.PoolId, _status!, 0, _cost);
         catalog.Update(now with { State = BlockStates.Reverting, OperationId = operationId, Pending = _cost });
     }
 

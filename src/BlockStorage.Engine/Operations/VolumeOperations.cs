@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using BlockStorage.Engine.Catalog;
-using BlockStorage.Engine.Scheduling;
 using BlockStorage.Engine.Volumes;
 
 namespace BlockStorage.Engine.Operations;
@@ -85,8 +84,7 @@ internal sealed record CreateVolume(VolumeRecord Volume, string PoolName, Volume
 
     public override void Begin(ICatalogTransaction catalog, string operationId)
     {
-        var pool = catalog.Get<PoolRecord>(Volume.PoolId);
-        PoolCapacity.Of(pool, _status!, catalog).Require(Volume.Size, _cost, pool.Name);
+        catalog.Take(this, operationId, Volume.PoolId, _status!, Volume.Size, _cost);
         catalog.Insert(Volume with { State = BlockStates.Creating, OperationId = operationId, Pending = _cost });
     }
 

@@ -16,7 +16,6 @@ internal static class Mapping
     {
         var capacity = PoolCapacity.Of(pool, status, volumes, snapshots);
         var used = Math.Max(0, status.Total - status.Free);
-        var percent = status.Total == 0 ? 0 : Math.Round(100.0 * used / status.Total, 1);
         return new BlockPool
         {
             Name = pool.Name,
@@ -27,11 +26,13 @@ internal static class Mapping
             State = status.Usable ? pool.State : BlockStates.Offline,
             Health = status.Health != "ok" ? status.Health
                 : pool.LastError.Length > 0 ? pool.LastError
-                : percent >= pool.WarningPercent ? $"{percent:0.#} % used, warning from {pool.WarningPercent} %" : "ok",
+                : PoolWarning.Of(pool, status) ?? "ok",
             TotalSize = status.Total,
             UsedSize = used,
             FreeSize = status.Free,
-            UsedPercent = percent,
+            UsedPercent = PoolWarning.UsedPercent(status),
+            DataPercent = status.DataPercent is { } data ? Math.Round(data, 1) : null,
+            MetadataPercent = status.MetadataPercent is { } metadata ? Math.Round(metadata, 1) : null,
             ProvisionedSize = capacity.Provisioned,
             AvailableSize = pool.Provisioning == "thick" ? capacity.ThickAvailable : capacity.ThinAvailable,
             OversubscriptionRatio = pool.OversubscriptionRatio,

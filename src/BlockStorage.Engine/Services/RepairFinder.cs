@@ -100,6 +100,10 @@ internal sealed class RepairFinder(OperationContext context)
                 (work, stop) => driver.OpenPoolAsync(work.Sink, stop));
             return;
         }
+        if (status.IsDegraded)
+            Add("Pool", pool.Name, $"It works and is not protected: {status.Health}.", "Protect it again.", (work, stop) => driver.CreatePoolAsync(work.Sink, stop));
+        if (await driver.CheckPoolAsync(SilentSink.Instance, cancel).ConfigureAwait(false) is { } health && health != "ok")
+            Add("Pool", pool.Name, $"{char.ToUpperInvariant(health[0])}{health[1..]}.", "Nothing by itself: do what it says.", null);
         var items = (await driver.ListAsync(cancel).ConfigureAwait(false)).ToDictionary(item => item.Id, StringComparer.Ordinal);
         var volumes = view.Volumes.Where(volume => volume.PoolId == pool.Id).ToDictionary(volume => volume.Id, StringComparer.Ordinal);
         var snapshots = view.Snapshots.Where(snapshot => snapshot.PoolId == pool.Id).ToDictionary(snapshot => snapshot.Id, StringComparer.Ordinal);

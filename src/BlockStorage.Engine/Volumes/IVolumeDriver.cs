@@ -49,6 +49,10 @@ internal interface IVolumeDriver
     /// <summary>Figures and health; never throws for a pool that is gone or not mounted, says so instead. Starts nothing.</summary>
     Task<PoolStatus> GetPoolAsync(CancellationToken cancel);
 
+    /// <summary>Looks at the pool more closely than figures tell; may take long.</summary>
+    /// <returns>ok, or what is wrong and what to do.</returns>
+    Task<string> CheckPoolAsync(IWorkSink sink, CancellationToken cancel) => Task.FromResult("ok");
+
     /// <summary>Writes the pool's new identity (name, description) beside the data.</summary>
     Task UpdatePoolAsync(PoolSpec spec, CancellationToken cancel);
 
@@ -129,6 +133,18 @@ internal sealed record PoolStatus(
 {
     /// <summary>Sizes of volumes are multiples of this many bytes, such as an extent.</summary>
     public long Granularity { get; init; } = 1 << 20;
+
+    /// <summary>Part of a thin pool's data in use, 0 to 100; null where there is none.</summary>
+    public double? DataPercent { get; init; }
+
+    /// <summary>Part of a thin pool's metadata in use, 0 to 100; null where there is none.</summary>
+    public double? MetadataPercent { get; init; }
+
+    /// <summary>It works, and something that should protect it does not; making the pool once more puts it right.</summary>
+    public bool IsDegraded { get; init; }
+
+    /// <summary>What happens when it fills up, for warnings.</summary>
+    public string Outlook { get; init; } = "";
 }
 
 /// <summary>What of an object travels with the data.</summary>

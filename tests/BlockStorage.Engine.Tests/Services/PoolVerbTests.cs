@@ -91,6 +91,22 @@ public sealed class PoolVerbTests : IAsyncLifetime
         Assert.NotNull(Mounts.At(data));
     }
 
+    [RootFact]
+    public async Task What_takes_of_a_pool_past_its_warning_line_leaves_a_warning_among_the_events()
+    {
+        await New(new NewPoolRequest("image", "File", At("image"), 320 << 20, WarningPercent: 1));
+        Assert.Contains("used, warning from 1 %", (await Get("image")).Health, StringComparison.Ordinal);
+        Assert.Null((await Get("image")).DataPercent);
+        var volume = await _fixture.Run(Service.NewVolumeAsync(new NewVolumeRequest("v", 1 << 20, Pool: "image"), _fixture.Stop));
+        await _fixture.Run(Service.NewSnapshotAsync(new NewSnapshotRequest(volume.Id, "s"), _fixture.Stop));
+        await _fixture.Run(Service.SetPoolAsync((await Get("image")).Id, new SetPoolRequest(WarningPercent: 100), _fixture.Stop));
+        await _fixture.Run(Service.ResizeVolumeAsync(volume.Id, new ResizeVolumeRequest(Increase: 1 << 20), _fixture.Stop));
+        var warnings = await Service.GetEventsAsync(new EventQuery(Level: ["Warning"]), _fixture.Stop);
+        Assert.Equal(["v", "v"], warnings.Select(warning => warning.Volume));
+        Assert.All(warnings, warning => Assert.Matches("^Pool 'image' fills up: [0-9.]+ % used, warning from 1 %[.]$", warning.Message));
+        Assert.All(warnings, warning => Assert.NotEmpty(warning.OperationId));
+    }
+
     [RootTheory]
     [InlineData(true)]
     [InlineData(false)]

@@ -69,7 +69,11 @@ internal static class LvmMetadata
             type == "striped" && first!.Number("stripe_count") == 1 ? "linear" : type,
             copy?.String("origin") ?? first?.String("origin") ?? "", type == "thin" ? (int)first!.Number("device_id") : null,
             type == "thin-pool" ? first!.Number("chunk_size") * 512 : 0,
-            [.. segments.SelectMany(segment => Areas(segment, paths)).Select(area => string.Create(CultureInfo.InvariantCulture, $"{area.Disk}:{area.Start}-{area.Start + area.Count - 1}"))]);
+            [.. segments.SelectMany(segment => Areas(segment, paths)).Select(area => string.Create(CultureInfo.InvariantCulture, $"{area.Disk}:{area.Start}-{area.Start + area.Count - 1}"))]) with
+        {
+            Profile = text.String("profile"),
+            Transaction = type == "thin-pool" ? first!.Number("transaction_id") : 0,
+        };
     }
 
     private static IEnumerable<LvmSection> Segments(LvmSection volume) =>

@@ -8,6 +8,9 @@ internal static partial class LvmNames
     /// <summary>The thin pool.</summary>
     public const string Pool = "bspool";
 
+    /// <summary>Its metadata.</summary>
+    public const string PoolMetadata = Pool + "_tmeta";
+
     private const string VolumePrefix = "vol-";
     private const string SnapshotPrefix = "snap-";
     private const string HalfPrefix = "half-";

@@ -19,6 +19,15 @@ internal sealed record LvmVolume(
     string Name, bool Hidden, string? Id, BackendKind Kind, long Size, string Type, string Origin, int? ThinId, long ChunkSize,
     IReadOnlyList<string> Ranges, IReadOnlyList<string> Tags)
 {
+    /// <summary>Metadata profile, or empty.</summary>
+    public string Profile { get; init; } = "";
+
+    /// <summary>Number of the last change of a thin pool, as LVM has it.</summary>
+    public long Transaction { get; init; }
+
+    /// <summary>dmeventd watches it; only where that was asked for.</summary>
+    public bool IsWatched { get; init; }
+
     /// <summary>A volume or snapshot of ours that is all there.</summary>
     public bool IsWhole => !Hidden && Kind is (BackendKind.Volume or BackendKind.Snapshot);
 
@@ -53,13 +62,14 @@ internal sealed record LvmDisk(string Path, string Uuid);
 internal sealed record LvmReport(IReadOnlyList<LvmGroup> Groups, IReadOnlyList<LvmDisk> FreeDisks)
 {
     /// <summary>Arguments that ask for what is read here.</summary>
-    public static IReadOnlyList<string> Arguments { get; } =
+    /// <param name="watch">Ask dmeventd too, which LVM starts where it does not run.</param>
+    public static IReadOnlyList<string> Arguments(bool watch = false) =>
     [
         "fullreport", "--all", "--reportformat", "json", "--units", "b", "--nosuffix",
         "--configreport", "vg", "-o", "vg_name,vg_size,vg_free,vg_extent_size,vg_seqno,vg_mda_size,vg_mda_free,vg_missing_pv_count,vg_tags",
         "--configreport", "pv", "-o", "pv_name,pv_uuid",
-        "--configreport", "lv", "-o", "lv_name,lv_size,origin_size,lv_tags,origin",
-        "--configreport", "seg", "-o", "lv_name,segtype,thin_id,chunk_size,seg_pe_ranges,seg_start",
+        "--configreport", "lv", "-o", "lv_name,lv_size,origin_size,lv_tags,origin,lv_profile",
+        "--configreport", "seg", "-o", "lv_name,segtype,thin_id,chunk_size,seg_pe_ranges,seg_start,transaction_id" + (watch ? ",seg_monitor" : ""),
         "--configreport", "pvseg", "-o", "pvseg_start",
     ];
 
@@ -107,7 +117,12 @@ internal sealed record LvmReport(IReadOnlyList<LvmGroup> Groups, IReadOnlyList<L
             type, Text(row, "origin").Trim('[', ']'),
             parts.Count > 0 && Text(first, "thin_id") is { Length: > 0 } thin ? int.Parse(thin, CultureInfo.InvariantCulture) : null,
             parts.Count > 0 ? Number(first, "chunk_size") : 0,
-            [.. parts.SelectMany(part => Text(part, "seg_pe_ranges").Split(' ', StringSplitOptions.RemoveEmptyEntries))]);
+            [.. parts.SelectMany(part => Text(part, "seg_pe_ranges").Split(' ', StringSplitOptions.RemoveEmptyEntries))]) with
+        {
+            Profile = Text(row, "lv_profile"),
+            Transaction = parts.Count > 0 && Text(first, "transaction_id") is { Length: > 0 } number ? long.Parse(number, CultureInfo.InvariantCulture) : 0,
+            IsWatched = parts.Count > 0 && first.TryGetProperty("seg_monitor", out var monitor) && monitor.GetString() == "monitored",
+        };
     }
 
     private static IReadOnlyList<LvmDisk> ReadDisks(JsonElement part) =>

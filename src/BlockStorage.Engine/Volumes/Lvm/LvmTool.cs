@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using BlockStorage.Engine.Host;
 using BlockStorage.Services;
 
@@ -16,7 +17,7 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
     private static readonly TimeSpan WriteLimit = TimeSpan.FromMinutes(5);
 
     // No volume is looked into for volume groups of its own; the archive keeps the last twenty states and no more.
-    private const string Settings = "global{use_lvmpolld=0} activation{retry_deactivation=1} backup{backup=1 archive=1 retain_min=20 retain_days=0} ";
+    private const string Settings = "global{use_lvmpolld=0} activation{retry_deactivation=1 monitoring=1 $} backup{backup=1 archive=1 retain_min=20 retain_days=0} ";
 
     /// <summary>Part of LVM's metadata area that stays free for removals and repair.</summary>
     public const double LeastMetadata = 0.10;
@@ -25,27 +26,27 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
 
     /// <summary>The volume group; null where there is none, or only one of that name that is another pool's.</summary>
     /// <exception cref="BlockStorageException">ToolFailed, ToolMissing, ToolTimeout; Conflict for two of one name.</exception>
-    public async Task<LvmGroup?> ReadAsync(IWorkSink sink, CancellationToken cancel)
+    public async Task<LvmGroup?> ReadAsync(IWorkSink sink, CancellationToken cancel, bool watch = false)
     {
         if (KnownGroups.TryGetValue(Key, out var before))
         {
-            if (LvmMetadata.Read(before.Disks, before.State) is { } state && Choose(new LvmReport([state.Group], [])) is { } current)
+            if ((!watch || before.IsWatched) && LvmMetadata.Read(before.Disks, before.State) is { } state && Choose(new LvmReport([state.Group], [])) is { } current)
             {
                 KnownGroups[Key] = before with { MetadataLeft = current.MetadataLeft, State = state };
-                return current;
+                return watch ? Watched(current) : current;
             }
-            var known = Choose(await ReportAsync(before.Disks, sink, cancel).ConfigureAwait(false));
+            var known = Choose(await ReportAsync(before.Disks, sink, cancel, watch).ConfigureAwait(false));
             if (known is { MissingDisks: 0 })
             {
-                KnownGroups[Key] = before with { MetadataLeft = known.MetadataLeft };
+                KnownGroups[Key] = Know(before, known, watch);
                 return known;
             }
             // Disks may have got other names.
             KnownGroups.TryRemove(Key, out _);
         }
-        var found = Choose(await ReportAllAsync(sink, cancel).ConfigureAwait(false));
+        var found = Choose(await ReportAsync(null, sink, cancel, watch).ConfigureAwait(false));
         if (found is not null)
-            KnownGroups[Key] = new Known([.. found.Disks.Select(disk => disk.Path).Where(path => path.StartsWith('/'))], found.MetadataLeft);
+            KnownGroups[Key] = Know(new Known([.. found.Disks.Select(disk => disk.Path).Where(path => path.StartsWith('/'))], 0), found, watch);
         return found;
     }
 
@@ -67,15 +68,15 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
             throw new BlockStorageException(BlockErrors.InsufficientSpace,
                 $"LVM's metadata of volume group '{group}' is full to {100 - known.MetadataLeft * 100:0} %: it takes no more volumes.", group,
                 "Remove volumes or snapshots, or make another pool");
-        await RunOnAsync(known.Disks, program, arguments, sink, cancel).ConfigureAwait(false);
+        await RunOnAsync(known.Disks, program, arguments, sink, cancel, program == "lvcreate" ? Threshold() : "").ConfigureAwait(false);
     }
 
     /// <summary>Runs a command that changes something on the given disks and must succeed.</summary>
     public async Task RunOnAsync(
-        IReadOnlyList<string> disks, string program, IReadOnlyList<string> arguments, IWorkSink sink, CancellationToken cancel)
+        IReadOnlyList<string> disks, string program, IReadOnlyList<string> arguments, IWorkSink sink, CancellationToken cancel, string activation = "")
     {
         var result = await runner.RunAsync(
-            new Command(program, ["--config", Settings + Devices(disks), .. arguments], WriteLimit), sink, cancel).ConfigureAwait(false);
+            new Command(program, ["--config", Config(disks, activation), .. arguments], WriteLimit), sink, cancel).ConfigureAwait(false);
         if (result.ExitCode != 0)
             throw Failure(program, result);
     }
@@ -83,13 +84,14 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
     /// <summary>Forgets which disks these are.</summary>
     public void Forget() => KnownGroups.TryRemove(Key, out _);
 
-    private async Task<LvmReport> ReportAsync(IReadOnlyList<string>? disks, IWorkSink sink, CancellationToken cancel)
+    private async Task<LvmReport> ReportAsync(IReadOnlyList<string>? disks, IWorkSink sink, CancellationToken cancel, bool watch = false)
     {
+        var arguments = LvmReport.Arguments(watch);
         // A reading LVM that died or garbled its answer is asked once more: LP 1901783, 1932188.
         for (var attempt = 1; ; attempt++)
         {
             var result = await runner.RunAsync(new Command("lvm",
-                [LvmReport.Arguments[0], "--config", Settings + Devices(disks), .. LvmReport.Arguments.Skip(1)], ReadLimit, Mutates: false),
+                [arguments[0], "--config", Config(disks), .. arguments.Skip(1)], ReadLimit, Mutates: false),
                 sink, cancel).ConfigureAwait(false);
             try
             {
@@ -123,6 +125,14 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         };
     }
 
+    private static string Config(IReadOnlyList<string>? disks, string activation = "") =>
+        Settings.Replace("$", activation, StringComparison.Ordinal) + Devices(disks);
+
+    // Where a pool cannot grow LVM refuses new volumes from the mark on from which it should; ours is higher. Said only where it
+    // matters, for the kernel's mark that wakes dmeventd moves with it.
+    private string Threshold() => ThinPool.Find(group) is { } thin && Math.Max(thin.DataUsed, thin.MetadataUsed) * 100 >= PoolWatcher.GrowFrom - 1
+        ? string.Create(CultureInfo.InvariantCulture, $"thin_pool_autoextend_threshold={ThinPool.DataLimit * 100:0}") : "";
+
     private static string Devices(IReadOnlyList<string>? disks)
     {
         const string own = "devices{scan_lvs=0 hints=\"none\"";
@@ -143,13 +153,33 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         // Under LC_ALL=C these words are LVM's own.
         var said = result.Error.Trim() is { Length: > 0 } error ? error : result.Output.Trim();
         bool Says(params string[] words) => words.Any(word => said.Contains(word, StringComparison.OrdinalIgnoreCase));
-        var kind = Says("insufficient free space", "insufficient suitable", "free extents", "free space", "out of data space") ? BlockErrors.InsufficientSpace
+        var kind = Says("insufficient free space", "insufficient suitable", "free extents", "free space", "out of data space", "reached threshold") ? BlockErrors.InsufficientSpace
             : Says(" in use", "is used by", "device or resource busy") ? BlockErrors.DeviceInUse
-            : Says("volume group \"" + group + "\" not found") ? BlockErrors.PoolUnavailable
+            : Says("volume group \"" + group + "\" not found", "pvs are missing", "missing physical volume", "devices missing") ? BlockErrors.PoolUnavailable
             : BlockErrors.ToolFailed;
         return new BlockStorageException(kind,
             $"'{program}' ended with exit code {result.ExitCode}: {(said.Length > 600 ? said[^600..] : said)}", group);
     }
 
-    private sealed record Known(IReadOnlyList<string> Disks, double MetadataLeft, LvmState? State = null);
+    private static Known Know(Known before, LvmGroup group, bool watch) => before with
+    {
+        MetadataLeft = group.MetadataLeft,
+        Watcher = watch && group.ThinPool() is { IsWatched: true } ? PoolWatcher.Process : watch ? "" : before.Watcher,
+        WatchedAt = Environment.TickCount64,
+    };
+
+    private static LvmGroup Watched(LvmGroup group) => group with
+    {
+        Volumes = [.. group.Volumes.Select(volume => volume.Name == LvmNames.Pool ? volume with { IsWatched = true } : volume)],
+    };
+
+    /// <param name="Watcher">The dmeventd that watched it when LVM was asked last, or empty.</param>
+    /// <param name="WatchedAt">When that was.</param>
+    private sealed record Known(IReadOnlyList<string> Disks, double MetadataLeft, LvmState? State = null, string Watcher = "", long WatchedAt = 0)
+    {
+        private const long BelievedFor = 60_000;
+
+        /// <summary>Asking takes a program: what was true a moment ago, of a dmeventd that lives, is believed.</summary>
+        public bool IsWatched => Watcher.Length > 0 && Environment.TickCount64 - WatchedAt < BelievedFor && Watcher == PoolWatcher.Process;
+    }
 }

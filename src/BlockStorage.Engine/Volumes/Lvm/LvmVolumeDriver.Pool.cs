@@ -27,6 +27,7 @@ internal sealed partial class LvmVolumeDriver
                     $"room for about {Math.Max(0, group.MetadataFree - group.MetadataSize / 20) / MetadataOfVolume} more volumes and snapshots.");
             if (group.ThinPool() is null)
                 await MakeThinPoolAsync(group, sink, cancel).ConfigureAwait(false);
+            await WatchAsync(sink, cancel).ConfigureAwait(false);
         }
         catch when (fresh)
         {
@@ -54,22 +55,29 @@ internal sealed partial class LvmVolumeDriver
         var disks = report.FreeDisks.Where(disk => LvmDisks.IsOurs(disk.Uuid, pool.Id)).Select(disk => disk.Path).ToList();
         if (disks.Count > 0)
             await _lvm.RunOnAsync(disks, "pvremove", ["--yes", .. disks], sink, CancellationToken.None).ConfigureAwait(false);
+        _watcher.Remove();
         _lvm.Forget();
     }
 
     /// <inheritdoc/>
     public async Task OpenPoolAsync(IWorkSink sink, CancellationToken cancel)
     {
-        if (ThinPool.Find(Group) is { Works: true, IsFilling: false })
+        if (ThinPool.Find(Group) is { Works: true, IsFilling: false } && _watcher.IsSettled)
             return;
         var group = await ReadAsync(sink, cancel).ConfigureAwait(false);
         if (ThinPool.Find(Group) is null)
-            await SwitchOnAsync(LvmNames.Pool, sink, cancel).ConfigureAwait(false);
+            await StartAsync(group, sink, cancel).ConfigureAwait(false);
+        else if (ThinPool.Find(Group) is { Works: false } failed)
+            await RestartAsync(group, failed, sink, cancel).ConfigureAwait(false);
         if (ThinPool.Find(Group) is not { } thin)
             throw new BlockStorageException(BlockErrors.PoolUnavailable, $"The thin pool of '{Group}' does not become active.", pool.Name);
         if (!thin.Works)
             throw new BlockStorageException(BlockErrors.PoolUnavailable, $"Pool '{pool.Name}' cannot be used: {thin.Trouble}.", pool.Name);
+        if (!_watcher.IsSettled)
+            await WatchAsync(sink, cancel).ConfigureAwait(false);
         await GrowAsync(group, thin, sink, cancel).ConfigureAwait(false);
+        if (thin.IsFull && ThinPool.Find(Group) is { IsFull: false } && Writers(group) is { Length: > 0 } names)
+            sink.Warning($"Pool '{pool.Name}' was full and takes writes again. Writes of these volumes may have failed, check their file systems: {names}.");
     }
 
     /// <inheritdoc/>
@@ -77,18 +85,24 @@ internal sealed partial class LvmVolumeDriver
     {
         try
         {
-            var group = await _lvm.ReadAsync(SilentSink.Instance, cancel).ConfigureAwait(false);
+            var listens = PoolWatcher.Listens;
+            var group = await _lvm.ReadAsync(SilentSink.Instance, cancel, listens).ConfigureAwait(false);
             if (WhyUnusable(group) is { } why)
                 return new PoolStatus(false, why, 0, 0, true, "");
             var thin = ThinPool.Find(Group);
             var left = group!.MetadataLeft;
-            var health = thin is null ? "its thin pool is not active"
-                : group.MissingDisks > 0 ? $"{group.MissingDisks} of its disks are missing"
-                : thin.Health.Length > 0 ? thin.Health
-                : left < 2 * LvmTool.LeastMetadata ? $"LVM's metadata is full to {100 - left * 100:0} %: no more volumes from {100 - LvmTool.LeastMetadata * 100:0} % on" : Ok;
+            var health = group.MissingDisks > 0 ? Missing(group)
+                : thin is null ? "its thin pool is not active"
+                : thin.Trouble.Length > 0 ? thin.Trouble + (thin.IsFull && Writers(group) is { Length: > 0 } names ? $"; file systems to check then: {names}" : "")
+                : left < 2 * LvmTool.LeastMetadata ? $"LVM's metadata is full to {100 - left * 100:0} %: no more volumes from {100 - LvmTool.LeastMetadata * 100:0} % on"
+                : !IsWatched(group) ? $"degraded, it does not grow by itself: {(runner.Find("dmeventd") is null ? "apt-get install dmeventd" : NotWatched)}" : Ok;
             return new PoolStatus(thin is { Works: true }, health, group.Size, group.Free + (thin?.Free ?? 0), true, group.Sequence, group.Free)
             {
                 Granularity = group.ExtentSize,
+                DataPercent = thin?.DataUsed * 100,
+                MetadataPercent = thin?.MetadataUsed * 100,
+                Outlook = Outlook(group, listens),
+                IsDegraded = thin is { Works: true } && !IsWatched(group),
             };
         }
         catch (BlockStorageException error)
@@ -138,9 +152,11 @@ internal sealed partial class LvmVolumeDriver
             throw new BlockStorageException(BlockErrors.InsufficientSpace,
                 $"A thin pool of {ByteSize.Format(Math.Max(shape.Data, PoolShape.Minimum))} with its metadata needs {ByteSize.Format(shape.Whole)}; " +
                 $"the volume group '{Group}' has {ByteSize.Format(group.Free)} free.", Group, $"vgs '{Group}'");
+        // LVM itself has it watched at once where dmeventd runs already.
+        string[] profile = await _watcher.PrepareAsync(cancel).ConfigureAwait(false) is null ? ["--metadataprofile", _watcher.Profile] : [];
         // In this form LVM takes --errorwhenfull; with --type thin-pool it refuses it.
         await _lvm.RunAsync("lvcreate", ["--yes", "--thin", "--size", $"{shape.Data}b", "--chunksize", $"{shape.Chunk}b",
-            "--poolmetadatasize", $"{shape.Metadata}b", "--poolmetadataspare", "y", "--zero", "y", "--errorwhenfull", "y",
+            "--poolmetadatasize", $"{shape.Metadata}b", "--poolmetadataspare", "y", "--zero", "y", "--errorwhenfull", "y", .. profile,
             "--thinpool", LvmNames.Pool, Group], sink, cancel).ConfigureAwait(false);
     }
 
@@ -185,7 +201,8 @@ internal sealed partial class LvmVolumeDriver
         }
     }
 
-    private string? WhyUnusable(LvmGroup? group) => group is null ? $"there is no volume group '{Group}' on this machine"
+    private string? WhyUnusable(LvmGroup? group) => group is null && ThinPool.Find(Group) is not null ? $"the disks of its volume group '{Group}' cannot be read"
+        : group is null ? $"there is no volume group '{Group}' on this machine"
         : LvmTags.PoolOf(group.Tags) != pool.Id ? $"the volume group '{Group}' is not this pool's"
         : null;
 }

@@ -106,9 +106,12 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
         if (size == volume.Size)
             return;
         if (!volume.IsThin)
+        {
             await ExtendThickAsync(volume, size, group, cancel).ConfigureAwait(false);
-        else
-            await _lvm.RunAsync("lvextend", ["--size", $"{size}b", $"{Group}/{volume.Name}"], SilentSink.Instance, cancel).ConfigureAwait(false);
+            return;
+        }
+        RequireRoom();
+        await _lvm.RunAsync("lvextend", ["--size", $"{size}b", $"{Group}/{volume.Name}"], SilentSink.Instance, cancel).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -170,15 +173,6 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
             && Mapped(name) is { } device)
             throw new BlockStorageException(BlockErrors.DeviceInUse,
                 $"'{PathOf(name)}' is in use: {DeviceHolders.Describe($"/dev/dm-{device.Number.Minor}")}.", pool.Name);
-    }
-
-    /// <summary>Refuses to promise more of a pool that is nearly full.</summary>
-    private void RequireRoom()
-    {
-        if (ThinPool.Find(Group) is { } thin && (thin.DataUsed >= ThinPool.DataLimit || thin.MetadataUsed >= ThinPool.MetadataLimit))
-            throw new BlockStorageException(BlockErrors.InsufficientSpace,
-                $"Pool '{pool.Name}' is {(thin.Health.Length > 0 ? thin.Health : "nearly full")} and its disks have no room to grow it.", pool.Name,
-                $"Remove volumes or snapshots, or give it a disk: vgextend '{Group}' /dev/DISK");
     }
 
     private void RequireSpace(LvmGroup group, long bytes, string what)

@@ -11,6 +11,8 @@ namespace BlockStorage.Engine.Volumes.Lvm;
 /// <param name="Size">Bytes of data.</param>
 internal sealed record ThinPool(double DataUsed, double MetadataUsed, string Trouble, bool Works, long Size)
 {
+    private const string Full = "full: writers get errors until it grows or volumes are removed";
+
     /// <summary>From where a pool is told to be filling up, and is grown where there is room.</summary>
     public const double DataWarning = 0.80;
 
@@ -20,8 +22,8 @@ internal sealed record ThinPool(double DataUsed, double MetadataUsed, string Tro
     /// <summary>From where nothing new is made in it.</summary>
     public const double DataLimit = 0.95;
 
-    /// <summary>The same of metadata.</summary>
-    public const double MetadataLimit = 0.80;
+    /// <summary>The same of metadata; LVM refuses from here on by itself where 4 MiB or less are a quarter of it.</summary>
+    public const double MetadataLimit = 0.75;
 
     /// <summary>Bytes that are not in use.</summary>
     public long Free => (long)(Size * (1 - DataUsed));
@@ -29,16 +31,26 @@ internal sealed record ThinPool(double DataUsed, double MetadataUsed, string Tro
     /// <summary>It should grow.</summary>
     public bool IsFilling => DataUsed >= DataWarning || MetadataUsed >= MetadataWarning;
 
-    /// <summary>What people should know, or empty.</summary>
-    public string Health => Trouble.Length > 0 ? Trouble : IsFilling
-        ? string.Create(CultureInfo.InvariantCulture, $"filling up: data {DataUsed * 100:0.#} %, metadata {MetadataUsed * 100:0.#} %") : "";
+    /// <summary>Number of the last change, as the kernel has it.</summary>
+    public long Transaction { get; init; }
+
+    /// <summary>A snapshot of the metadata is reserved.</summary>
+    public bool HasSnapshot { get; init; }
+
+    /// <summary>How full it is, for people.</summary>
+    public string Figures => string.Create(CultureInfo.InvariantCulture, $"data {DataUsed * 100:0.#} %, metadata {MetadataUsed * 100:0.#} %");
+
+    /// <summary>Writes are refused for want of space.</summary>
+    public bool IsFull => Trouble == Full;
 
     /// <summary>Asks the kernel; null while the pool is not active.</summary>
-    public static ThinPool? Find(string group)
+    public static ThinPool? Find(string group) => Native.FindMapped(Device(group)) is { Type: "thin-pool" } device ? Read(device.Text, device.Size) : null;
+
+    /// <summary>Name of its device: while it has no volumes LVM activates it under its own name.</summary>
+    public static string Device(string group)
     {
-        // While it has no volumes LVM activates it under its own name.
         var name = LvmNames.Mapped(group, LvmNames.Pool);
-        return (Native.FindMapped(name + "-tpool") ?? Native.FindMapped(name)) is { Type: "thin-pool" } device ? Read(device.Text, device.Size) : null;
+        return Native.FindMapped(name + "-tpool") is null ? name : name + "-tpool";
     }
 
     /// <summary>Reads: transaction, used/total metadata blocks, used/total data blocks, root, mode, options.</summary>
@@ -46,11 +58,15 @@ internal sealed record ThinPool(double DataUsed, double MetadataUsed, string Tro
     {
         var words = status.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (words.Length < 5)
-            return new ThinPool(0, 0, $"the kernel has given it up ({status}): lvconvert --repair", false, size);
-        var trouble = words.Contains("out_of_data_space") ? "full: writers get errors until it grows or volumes are removed"
+            return new ThinPool(0, 0, $"its disks failed ({status}): the next command starts it again once they are back and nothing holds its volumes", false, size);
+        var trouble = words.Contains("out_of_data_space") ? Full
             : words.Contains("needs_check") ? "its metadata needs a check: lvconvert --repair"
             : words.Contains("ro") ? "read-only: its metadata is full or damaged" : "";
-        return new ThinPool(Part(words[2]), Part(words[1]), trouble, !words.Contains("ro"), size);
+        return new ThinPool(Part(words[2]), Part(words[1]), trouble, !words.Contains("ro"), size)
+        {
+            Transaction = long.Parse(words[0], CultureInfo.InvariantCulture),
+            HasSnapshot = words[3] != "-",
+        };
     }
 
     private static double Part(string used) => used.Split('/') is [var part, var all]

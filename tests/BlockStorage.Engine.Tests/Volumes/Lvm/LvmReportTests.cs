@@ -15,16 +15,16 @@ public sealed class LvmReportTests
               "vg": [ {"vg_name":"vg", "vg_size":"4223664128", "vg_free":"2009071616", "vg_extent_size":"4194304", "vg_seqno":"27", "vg_mda_size":"68153344", "vg_mda_free":"34073088", "vg_missing_pv_count":"0", "vg_tags":"blockstorage.pool=0123456789ab4def8123456789abcdef,theirs"} ],
               "pv": [ {"pv_name":"/dev/ubdb", "pv_uuid":"uMWmht-vlPo-YDIC-aQEe-yWRk-fCwq-DODrXt"} ],
               "lv": [
-                  {"lv_name":"bspool", "lv_size":"2147483648", "origin_size":"", "lv_tags":"", "origin":""},
-                  {"lv_name":"[snap-0123456789ab4def8123456789abcdef]", "lv_size":"67108864", "origin_size":"", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":"vol-1"},
-                  {"lv_name":"vol-0123456789ab4def8123456789abcdef", "lv_size":"67108864", "origin_size":"", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":""},
-                  {"lv_name":"vol-1", "lv_size":"8388608", "origin_size":"16777216", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":""} ],
+                  {"lv_name":"bspool", "lv_size":"2147483648", "origin_size":"", "lv_tags":"", "origin":"", "lv_profile":""},
+                  {"lv_name":"[snap-0123456789ab4def8123456789abcdef]", "lv_size":"67108864", "origin_size":"", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":"vol-1", "lv_profile":""},
+                  {"lv_name":"vol-0123456789ab4def8123456789abcdef", "lv_size":"67108864", "origin_size":"", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":"", "lv_profile":""},
+                  {"lv_name":"vol-1", "lv_size":"8388608", "origin_size":"16777216", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":"", "lv_profile":""} ],
               "pvseg": [ {"pvseg_start":"0"} ],
               "seg": [
-                  {"lv_name":"bspool", "segtype":"thin-pool", "thin_id":"", "chunk_size":"65536", "seg_pe_ranges":"bspool_tdata:0-511", "seg_start":"0"},
-                  {"lv_name":"vol-1", "segtype":"linear", "thin_id":"", "chunk_size":"0", "seg_pe_ranges":"/dev/ubdb:9-9", "seg_start":"4194304"},
-                  {"lv_name":"vol-1", "segtype":"linear", "thin_id":"", "chunk_size":"0", "seg_pe_ranges":"/dev/ubdb:0-0", "seg_start":"0"},
-                  {"lv_name":"vol-0123456789ab4def8123456789abcdef", "segtype":"thin", "thin_id":"4", "chunk_size":"0", "seg_pe_ranges":"", "seg_start":"0"} ]
+                  {"lv_name":"bspool", "segtype":"thin-pool", "thin_id":"", "chunk_size":"65536", "seg_pe_ranges":"bspool_tdata:0-511", "seg_start":"0", "transaction_id":""},
+                  {"lv_name":"vol-1", "segtype":"linear", "thin_id":"", "chunk_size":"0", "seg_pe_ranges":"/dev/ubdb:9-9", "seg_start":"4194304", "transaction_id":""},
+                  {"lv_name":"vol-1", "segtype":"linear", "thin_id":"", "chunk_size":"0", "seg_pe_ranges":"/dev/ubdb:0-0", "seg_start":"0", "transaction_id":""},
+                  {"lv_name":"vol-0123456789ab4def8123456789abcdef", "segtype":"thin", "thin_id":"4", "chunk_size":"0", "seg_pe_ranges":"", "seg_start":"0", "transaction_id":""} ]
           } , { "pv": [ {"pv_name":"/dev/ubdc", "pv_uuid":"012345-6789-ab4d-ef81-2345-6789-abcd01"} ], "pvseg": [ {"pvseg_start":"0"} ] } ] }
           """;
 
@@ -105,11 +105,13 @@ public sealed class LvmReportTests
     public void Thin_pools_are_read_in_every_state()
     {
         var pool = ThinPool.Read("3 831/8192 16384/32768 - rw no_discard_passdown error_if_no_space - 1024", 2L << 30);
-        Assert.Equal((0.5, "", true, 1L << 30), (pool.DataUsed, pool.Health, pool.Works, pool.Free));
-        Assert.Contains("data 90 %", ThinPool.Read("3 1/8192 90/100 - rw discard_passdown error_if_no_space - 1024", 1).Health, StringComparison.Ordinal);
+        Assert.Equal((0.5, "", true, 1L << 30), (pool.DataUsed, pool.Trouble, pool.Works, pool.Free));
+        Assert.Equal((3, false), (pool.Transaction, pool.HasSnapshot));
+        pool = ThinPool.Read("4 1/8192 90/100 245 rw discard_passdown error_if_no_space - 1024", 1);
+        Assert.Equal(("data 90 %, metadata 0 %", true, true), (pool.Figures, pool.HasSnapshot, pool.IsFilling));
         Assert.True(ThinPool.Read("3 5000/8192 1/100 - rw discard_passdown error_if_no_space - 1024", 1).IsFilling);
-        Assert.Contains("full", ThinPool.Read("3 1/8192 100/100 - out_of_data_space discard_passdown error_if_no_space - 1024", 1).Health, StringComparison.Ordinal);
-        Assert.Contains("check", ThinPool.Read("3 1/8192 1/100 - ro discard_passdown error_if_no_space needs_check 1024", 1).Health, StringComparison.Ordinal);
+        Assert.Contains("full", ThinPool.Read("3 1/8192 100/100 - out_of_data_space discard_passdown error_if_no_space - 1024", 1).Trouble, StringComparison.Ordinal);
+        Assert.Contains("check", ThinPool.Read("3 1/8192 1/100 - ro discard_passdown error_if_no_space needs_check 1024", 1).Trouble, StringComparison.Ordinal);
         Assert.False(ThinPool.Read("Fail", 1).Works);
     }
 
