@@ -75,6 +75,9 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
             throw Failure(program, result);
     }
 
+    /// <summary>Options of a command on this group, which has been read before, after which disks may forget what is removed.</summary>
+    public IReadOnlyList<string> OptionsThatDiscard() => ["--config", Settings + Devices(KnownGroups[Key].Disks, discard: true)];
+
     /// <summary>Forgets which disks these are.</summary>
     public void Forget() => KnownGroups.TryRemove(Key, out _);
 
@@ -118,9 +121,9 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         };
     }
 
-    private static string Devices(IReadOnlyList<string>? disks)
+    private static string Devices(IReadOnlyList<string>? disks, bool discard = false)
     {
-        const string own = "devices{scan_lvs=0 hints=\"none\"";
+        var own = "devices{scan_lvs=0 hints=\"none\"" + (discard ? " issue_discards=1" : "");
         return disks is null ? own + "}" : $"{own} filter=[{string.Concat(disks.Select(disk => $"\"a|^{Escaped(disk)}$|\","))}\"r|.*|\"]}}";
     }
 

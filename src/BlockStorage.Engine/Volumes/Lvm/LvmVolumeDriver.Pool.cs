@@ -89,6 +89,7 @@ internal sealed partial class LvmVolumeDriver
             return new PoolStatus(thin is { Works: true }, health, group.Size, group.Free + (thin?.Free ?? 0), true, group.Sequence, group.Free)
             {
                 Granularity = group.ExtentSize,
+                Wiping = group.Wiping,
             };
         }
         catch (BlockStorageException error)
