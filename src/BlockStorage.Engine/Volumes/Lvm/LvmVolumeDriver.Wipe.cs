@@ -32,12 +32,15 @@ internal sealed partial class LvmVolumeDriver
             }
             return;
         }
+        // A wipe that is still a snapshot when the group was read has been split off since.
+        if (group.Volumes.Any(other => other.IsWiping && other.Origin == part.Name))
+            group = await _lvm.ReadAsync(SilentSink.Instance, cancel).ConfigureAwait(false) ?? group;
         // Without its origin such a snapshot has nothing to show: LVM would remove it too.
-        if (group.Volumes.FirstOrDefault(other => other.Origin == part.Name && other is { IsThin: false, IsWiping: false } && other.Id != part.Id) is { } snapshot)
+        if (group.Volumes.FirstOrDefault(other => other.Origin == part.Name && !other.IsThin && other.Id != part.Id) is { } snapshot)
             throw new BlockStorageException(BlockErrors.SnapshotDependency, $"Snapshot {snapshot.Id ?? snapshot.Name} depends on volume {part.Id}.", part.Id!);
         var wipe = part with { Name = LvmNames.Wipe(), Kind = BackendKind.Partial };
         await RenameAsync(part.Name, wipe.Name, SilentSink.Instance).ConfigureAwait(false);
-        await WipeAsync([wipe], SilentSink.Instance).ConfigureAwait(false);
+        await WipeAsync(wipe, SilentSink.Instance).ConfigureAwait(false);
     }
 
     /// <summary>Takes away what is half-made and waits until no byte of it is left.</summary>
@@ -57,22 +60,20 @@ internal sealed partial class LvmVolumeDriver
             (System.IO.File.Exists(WipeErrors) && System.IO.File.ReadLines(WipeErrors).LastOrDefault() is { Length: > 0 } said ? $" The worker said: {said}" : ""), pool.Name, "Try again later.");
     }
 
-    /// <summary>Sees to it that a worker is busy with each of these.</summary>
-    private async Task WipeAsync(IEnumerable<LvmVolume> parts, IWorkSink sink)
+    /// <summary>Sees to it that a worker is busy with it.</summary>
+    private async Task WipeAsync(LvmVolume part, IWorkSink sink)
     {
-        foreach (var part in parts)
-        {
-            // What an origin still writes to its snapshot would come behind the zeros.
-            if (part.Origin.Length > 0)
-                await _lvm.RunAsync("lvconvert", ["--yes", "--splitsnapshot", $"{Group}/{part.Name}"], sink, CancellationToken.None).ConfigureAwait(false);
-            // After a start of the machine it may be off, and what was a snapshot takes no writes.
-            if (Mapped(part.Name) is null)
-                await SwitchOnAsync(part.Name, sink, CancellationToken.None).ConfigureAwait(false);
-            if (Mapped(part.Name) is { ReadOnly: true })
-                await _lvm.RunAsync("lvchange", ["--permission", "rw", $"{Group}/{part.Name}"], sink, CancellationToken.None).ConfigureAwait(false);
-            if (ProcessTable.FindByArgument(part.Name).Count == 0)
-                StartWipe(part.Name);
-        }
+        if (ProcessTable.FindByArgument(part.Name).Count > 0)
+            return;
+        // What an origin still writes to its snapshot would come behind the zeros.
+        if (part.Origin.Length > 0)
+            await _lvm.RunAsync("lvconvert", ["--yes", "--splitsnapshot", $"{Group}/{part.Name}"], sink, CancellationToken.None).ConfigureAwait(false);
+        // After a start of the machine it may be off, and what was a snapshot takes no writes.
+        if (Mapped(part.Name) is null)
+            await SwitchOnAsync(part.Name, sink, CancellationToken.None).ConfigureAwait(false);
+        if (Mapped(part.Name) is { ReadOnly: true })
+            await _lvm.RunAsync("lvchange", ["--permission", "rw", $"{Group}/{part.Name}"], sink, CancellationToken.None).ConfigureAwait(false);
+        StartWipe(part.Name);
     }
 
     private void StartWipe(string name)

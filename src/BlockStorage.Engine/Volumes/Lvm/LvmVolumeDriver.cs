@@ -166,7 +166,18 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
         var group = await _lvm.ReadAsync(sink, cancel).ConfigureAwait(false);
         if (WhyUnusable(group) is { } why)
             throw new BlockStorageException(BlockErrors.PoolUnavailable, $"Pool '{pool.Name}' cannot be used: {why}.", pool.Name);
-        await WipeAsync(group!.Volumes.Where(volume => volume.IsWiping), sink).ConfigureAwait(false);
+        foreach (var left in group!.Volumes.Where(volume => volume.IsWiping))
+        {
+            try
+            {
+                await WipeAsync(left, sink).ConfigureAwait(false);
+            }
+            catch (BlockStorageException error)
+            {
+                // Its worker may be removing it this moment; where it is not, the next command tries again.
+                sink.Verbose(error.Message);
+            }
+        }
         return group;
     }
 
