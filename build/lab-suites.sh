@@ -8,7 +8,7 @@ rc=0
 
 dotnet vstest tests/BlockStorage.Engine.Tests/bin/Release/net10.0/BlockStorage.Engine.Tests.dll \
     --TestCaseFilter:"Needs=Lab${1:+&($1)}" --ResultsDirectory:"$results" \
-    --logger:"trx;LogFileName=lab.trx" --logger:"console;verbosity=minimal" || rc=1
+    --logger:"trx;LogFileName=lab.trx" --logger:"console;verbosity=$([ $# -gt 0 ] && echo normal || echo minimal)" || rc=1
 
 mapfile -t files < <(grep -lE -e "-Tags?[: ].*\bLab\b" tests/BlockStorage.PowerShell.Tests/*.Tests.ps1)
 if [ $# -eq 0 ] && [ -n "${LAB_PESTER:-}" ] && [ ${#files[@]} -gt 0 ]; then

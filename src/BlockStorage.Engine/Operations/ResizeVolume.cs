@@ -4,7 +4,7 @@ using BlockStorage.Engine.Volumes;
 
 namespace BlockStorage.Engine.Operations;
 
-/// <summary>Makes a volume larger: in the pool, at its target, at its connections.</summary>
+/// <summary>Makes a volume larger: in the pool, at its target, at its connections. Smaller only where it has none of these.</summary>
 internal sealed record ResizeVolume(VolumeRecord Volume, string PoolName, long NewSize, string TargetId, IReadOnlyList<string> ConnectionIds) : Operation
 {
     private PoolStatus? _status;
@@ -17,6 +17,8 @@ internal sealed record ResizeVolume(VolumeRecord Volume, string PoolName, long N
 
     // What has grown may be in use and is never made smaller again.
     public override bool RollsForward(int done) => true;
+
+    private bool Shrinks => NewSize < Volume.Size;
 
     private bool Thick => Volume.Provisioning == "thick";
 
@@ -32,6 +34,15 @@ internal sealed record ResizeVolume(VolumeRecord Volume, string PoolName, long N
     public override IReadOnlyList<Step> Steps(OperationContext context)
     {
         var driver = context.Driver(Volume.PoolId);
+        if (Shrinks)
+        {
+            return
+            [
+                new($"Prove that {Volume.Name} is not open and reads as zeros behind {ByteSize.Format(NewSize)}, and cut it there in pool {PoolName}",
+                    cancel => driver.ShrinkAsync(Volume.Id, NewSize, context.Sink, cancel), null,
+                    async cancel => (await driver.FindAsync(Volume.Id, cancel).ConfigureAwait(false))?.Size <= NewSize),
+            ];
+        }
         var steps = new List<Step>
         {
             new($"Grow {Volume.Name} to {ByteSize.Format(NewSize)} {Volume.Provisioning} in pool {PoolName}",
@@ -74,7 +85,9 @@ internal sealed record ResizeVolume(VolumeRecord Volume, string PoolName, long N
         if (now.Size != Volume.Size)
             throw new BlockStorageException(BlockErrors.Conflict, $"Volume '{now.Name}' has been resized to {ByteSize.Format(now.Size)} meanwhile.", now.Name);
         Dependants.RequirePlanned(catalog, now, TargetId, ConnectionIds);
-        var grow = NewSize - Volume.Size;
+        if (Shrinks)
+            Dependants.RequireNone(catalog, now);
+        var grow = Math.Max(0, NewSize - Volume.Size);
         catalog.Take(this, operationId, Volume.PoolId, _status!, grow, Thick ? grow : 0);
         catalog.Update(now with { State = BlockStates.Extending, OperationId = operationId, Pending = Thick ? grow : 0 });
     }

@@ -13,6 +13,9 @@ internal sealed record PoolCapacity(long Total, long Free, long Provisioned, lon
     /// <summary>Physical free space for what takes it at once, where that is less than Free.</summary>
     public long? ThickFree { get; init; }
 
+    /// <summary>Bytes of removed volumes that come back soon.</summary>
+    public long Wiping { get; init; }
+
     /// <summary>Largest thin volume that can be made.</summary>
     public long ThinAvailable => Math.Max(0, Limit - Provisioned);
 
@@ -44,6 +47,7 @@ internal sealed record PoolCapacity(long Total, long Free, long Provisioned, lon
             limit >= long.MaxValue ? long.MaxValue : (long)limit)
         {
             ThickFree = status.ThickFree is { } thick ? Math.Max(0, thick - pending) : null,
+            Wiping = status.Wiping,
         };
     }
 
@@ -57,7 +61,8 @@ internal sealed record PoolCapacity(long Total, long Free, long Provisioned, lon
         if (physical > PhysicalFree)
         {
             throw new BlockStorageException(BlockErrors.InsufficientSpace,
-                $"Pool '{pool}' has {ByteSize.Format(PhysicalFree)} free; {ByteSize.Format(physical)} are needed at once.", pool,
+                $"Pool '{pool}' has {ByteSize.Format(PhysicalFree)} free; {ByteSize.Format(physical)} are needed at once." +
+                (Wiping > 0 ? $" {ByteSize.Format(Wiping)} of removed volumes are being wiped and come back then." : ""), pool,
                 $"Get-BlockVolumeSupportedSize -Pool '{pool}'");
         }
         if (size > ThinAvailable)

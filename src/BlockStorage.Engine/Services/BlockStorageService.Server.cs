@@ -99,6 +99,9 @@ public sealed partial class BlockStorageService
                 .Count(entry => entry.State == BlockStates.Interrupted);
             checks.Add(Check("Catalogue", _root.CatalogFile, open == 0, "",
                 open == 0 ? "readable" : $"{open} operations wait for recovery", "Repair-BlockStorage"));
+            var connected = _catalog.Read(catalog => catalog.List<ConnectionRecord>().Select(connection => connection.DevicePath).ToArray());
+            foreach (var driver in _node.VolumeDrivers)
+                checks.AddRange(await driver.AdviseAsync(connected, cancel).ConfigureAwait(false));
             foreach (var pool in await GetPoolsAsync(new BlockStorage.Services.ObjectQuery(), cancel).ConfigureAwait(false))
                 checks.Add(Check("Pool", pool.Name, pool.Health == "ok", "", pool.Health == "ok" ? $"{ByteSize.Format(pool.FreeSize)} free of {ByteSize.Format(pool.TotalSize)}" : pool.Health, "Repair-BlockStorage"));
         }

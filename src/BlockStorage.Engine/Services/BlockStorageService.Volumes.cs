@@ -122,11 +122,20 @@ public sealed partial class BlockStorageService
         };
         if (size == volume.Size)
             return Nothing("Resize volume", $"{volume.Name} is {ByteSize.Format(size)}", () => VolumeAsync(id, cancel));
-        if (size < volume.Size)
+        if (size < volume.Size && !request.AllowShrink)
         {
             throw new BlockStorageException(BlockErrors.ShrinkNotAllowed,
                 $"Volume '{volume.Name}' has {ByteSize.Format(volume.Size)} and cannot become {ByteSize.Format(size)}: what lies behind the new end would be lost.", volume.Name,
-                $"Get-BlockVolumeSupportedSize -Volume '{volume.Name}'");
+                $"Get-BlockVolumeSupportedSize -Volume '{volume.Name}', or where nothing lies there: Resize-BlockVolume -Name '{volume.Name}' -Size {size} -AllowShrink");
+        }
+        if (size < volume.Size)
+        {
+            if (size < status.Granularity)
+                throw new BlockStorageException(BlockErrors.InvalidSize, $"Volume '{volume.Name}' cannot become {ByteSize.Format(size)}.", volume.Name);
+            RequireUnused(view, volume, []);
+            _catalog.Read(catalog => { Dependants.RequireNoSnapshot(catalog, volume); return true; });
+            StateTable.Require(volume.Name, volume.State, BlockStates.Extending);
+            return Plan([new ResizeVolume(volume, pool.Name, size, "", [])], (_, stop) => VolumeAsync(id, stop));
         }
         StateTable.Require(volume.Name, volume.State, BlockStates.Extending);
         var grow = size - volume.Size;

@@ -109,7 +109,8 @@ internal sealed class RepairFinder(OperationContext context)
         var snapshots = view.Snapshots.Where(snapshot => snapshot.PoolId == pool.Id).ToDictionary(snapshot => snapshot.Id, StringComparer.Ordinal);
         foreach (var item in items.Values)
         {
-            if (item.Kind == BackendKind.Foreign || volumes.ContainsKey(item.Id) || snapshots.ContainsKey(item.Id))
+            // What is being wiped goes by itself: the list has started the worker again.
+            if (item.Kind == BackendKind.Foreign || item is { Kind: BackendKind.Partial, Health: BackendObject.Wiping } || volumes.ContainsKey(item.Id) || snapshots.ContainsKey(item.Id))
                 continue;
             if (item.Kind == BackendKind.Partial)
                 Add("Volume", item.Id, $"A half-made object is left in pool {pool.Name}.", "Remove what was never complete.", (_, stop) => driver.DeleteAsync(item.Id, stop));
@@ -131,7 +132,11 @@ internal sealed class RepairFinder(OperationContext context)
             if (!items.TryGetValue(volume.Id, out var item) || item.Kind == BackendKind.Partial)
                 Add("Volume", volume.Name, $"Its data is missing in pool {pool.Name}.", "Bring the file back, or give it up: Remove-BlockVolume.", null);
             else if (item.Health != "ok")
-                Add("Volume", volume.Name, $"{item.Health}.", "Write its description again.", (work, stop) => driver.UpdateIdentityAsync(work.Get<VolumeRecord>(volume.Id).ToIdentity(), stop));
+                Add("Volume", volume.Name, $"{item.Health}.", "End what an unfinished call left of it, and write its description again.", async (work, stop) =>
+                {
+                    await driver.CleanAsync(volume.Id, stop).ConfigureAwait(false);
+                    await driver.UpdateIdentityAsync(work.Get<VolumeRecord>(volume.Id).ToIdentity(), stop).ConfigureAwait(false);
+                });
             else if (item.Size != volume.Size)
                 Add("Volume", volume.Name, $"It has {ByteSize.Format(item.Size)}, the catalogue says {ByteSize.Format(volume.Size)}.", "Write the real size into the catalogue.", (work, _) => SetSizeAsync(work, volume.Id, item.Size));
         }
@@ -140,7 +145,11 @@ internal sealed class RepairFinder(OperationContext context)
             if (!items.TryGetValue(snapshot.Id, out var item) || item.Kind == BackendKind.Partial)
                 Add("Snapshot", snapshot.Name, $"Its data is missing in pool {pool.Name}.", "Bring the file back, or give it up: Remove-BlockSnapshot.", null);
             else if (item.Health != "ok")
-                Add("Snapshot", snapshot.Name, $"{item.Health}.", "Write its description again.", (work, stop) => driver.UpdateIdentityAsync(work.Get<SnapshotRecord>(snapshot.Id).ToIdentity(), stop));
+                Add("Snapshot", snapshot.Name, $"{item.Health}.", "End what an unfinished call left of it, and write its description again.", async (work, stop) =>
+                {
+                    await driver.CleanAsync(snapshot.Id, stop).ConfigureAwait(false);
+                    await driver.UpdateIdentityAsync(work.Get<SnapshotRecord>(snapshot.Id).ToIdentity(), stop).ConfigureAwait(false);
+                });
         }
     }
 

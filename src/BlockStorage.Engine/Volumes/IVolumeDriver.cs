@@ -15,6 +15,12 @@ internal interface IVolumeDriverFactory
     /// <summary>Whether it works on this machine, and why not.</summary>
     Task<DriverProbe> ProbeAsync(CancellationToken cancel);
 
+    /// <summary>What the machine's own settings should be so that nothing reaches into volumes past us; no part of being usable.</summary>
+    /// <param name="connected">Devices that volumes are connected as.</param>
+    /// <param name="cancel">Stops it.</param>
+    Task<IReadOnlyList<BlockServerCheck>> AdviseAsync(IReadOnlyList<string> connected, CancellationToken cancel) =>
+        Task.FromResult<IReadOnlyList<BlockServerCheck>>([]);
+
     /// <summary>Checks what a user asked for before anything is written; changes nothing.</summary>
     /// <returns>The spec with defaults filled in (an absolute path, a rounded size).</returns>
     /// <exception cref="BlockStorageException">InvalidPath, InvalidSize, InvalidArgument, PrivilegeRequired.</exception>
@@ -63,7 +69,10 @@ internal interface IVolumeDriver
     /// <summary>Makes a volume with the data of a snapshot or volume of this pool; identity.Size may be larger.</summary>
     Task CreateFromAsync(ObjectIdentity identity, string sourceId, bool thick, IWorkSink sink, CancellationToken cancel);
 
-    /// <summary>Removes a volume or snapshot and everything half-made of that id. Succeeds when absent.</summary>
+    /// <summary>
+    /// Removes a volume or snapshot and everything half-made of that id. Succeeds when absent. Bytes that must be overwritten may
+    /// be so later: until then they are a partial object that is wiping.
+    /// </summary>
     Task DeleteAsync(string id, CancellationToken cancel);
 
     /// <summary>
@@ -74,6 +83,13 @@ internal interface IVolumeDriver
 
     /// <summary>Makes a volume larger. Succeeds when it already has the size.</summary>
     Task ResizeAsync(string id, long size, bool thick, CancellationToken cancel);
+
+    /// <summary>
+    /// Makes a volume smaller when that loses nothing: it has no snapshot, nobody has it open, and it reads as zeros behind the new
+    /// end, all proven by the driver. Succeeds when it has the size.
+    /// </summary>
+    /// <exception cref="BlockStorageException">ShrinkNotAllowed, SnapshotDependency, DeviceInUse; nothing is changed.</exception>
+    Task ShrinkAsync(string id, long size, IWorkSink sink, CancellationToken cancel);
 
     /// <summary>Makes a snapshot; identity.OriginId names the volume.</summary>
     Task CreateSnapshotAsync(ObjectIdentity identity, IWorkSink sink, CancellationToken cancel);
@@ -145,6 +161,9 @@ internal sealed record PoolStatus(
 
     /// <summary>What happens when it fills up, for warnings.</summary>
     public string Outlook { get; init; } = "";
+
+    /// <summary>Bytes of removed volumes that come back when they are overwritten.</summary>
+    public long Wiping { get; init; }
 }
 
 /// <summary>What of an object travels with the data.</summary>
@@ -185,4 +204,8 @@ internal enum BackendKind
 /// <param name="Health">ok, or what is wrong, such as a damaged sidecar.</param>
 /// <param name="Identity">What the sidecar says; null where it is missing, damaged or not read.</param>
 internal sealed record BackendObject(
-    string Id, BackendKind Kind, string Path, long Size, long? Used, string Health, ObjectIdentity? Identity);
+    string Id, BackendKind Kind, string Path, long Size, long? Used, string Health, ObjectIdentity? Identity)
+{
+    /// <summary>Health of a partial one that is gone but for its bytes, which are being overwritten.</summary>
+    public const string Wiping = "wiping";
+}

@@ -54,8 +54,12 @@ public sealed record NewVolumeRequest(
 /// <summary>What to change of a volume; null leaves it as it is.</summary>
 public sealed record SetVolumeRequest(string? Description = null, IReadOnlyList<string>? Tag = null, bool? ReadOnly = null);
 
-/// <summary>The size a volume is to get; exactly one of the three.</summary>
-public sealed record ResizeVolumeRequest(long? Size = null, long? Increase = null, bool UseMaximumSize = false);
+/// <summary>The size a volume is to get; exactly one of the first three.</summary>
+/// <param name="Size">The size itself.</param>
+/// <param name="Increase">How much larger.</param>
+/// <param name="UseMaximumSize">As large as the pool allows.</param>
+/// <param name="AllowShrink">It may become smaller, where it is proven that nothing is lost.</param>
+public sealed record ResizeVolumeRequest(long? Size = null, long? Increase = null, bool UseMaximumSize = false, bool AllowShrink = false);
 
 /// <summary>A snapshot to take. Name may hold {Volume} and {Timestamp}.</summary>
 public sealed record NewSnapshotRequest(

@@ -3,7 +3,7 @@ using BlockStorage.Services;
 
 namespace BlockStorage.Commands;
 
-/// <summary>Makes volumes larger, through target and connection, while they are in use.</summary>
+/// <summary>Makes volumes larger, through target and connection, while they are in use; smaller only where it is allowed and nothing is lost.</summary>
 [Cmdlet(VerbsCommon.Resize, "BlockVolume", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium,
     DefaultParameterSetName = ParameterSets.Object)]
 [Alias("rzbv")]
@@ -24,6 +24,10 @@ public sealed class ResizeBlockVolumeCommand : VolumeCommand
     [Parameter]
     public SwitchParameter UseMaximumSize { get; set; }
 
+    /// <summary>The volume may become smaller, where nothing uses it and nothing lies behind the new end.</summary>
+    [Parameter]
+    public SwitchParameter AllowShrink { get; set; }
+
     /// <summary>Emit the resized volume.</summary>
     [Parameter]
     public SwitchParameter PassThru { get; set; }
@@ -43,7 +47,7 @@ public sealed class ResizeBlockVolumeCommand : VolumeCommand
         {
             var given = (Size is null ? 0 : 1) + (Increase is null ? 0 : 1) + (UseMaximumSize ? 1 : 0);
             _request = given == 1
-                ? new ResizeVolumeRequest(SizeTransformationAttribute.Take(Size), SizeTransformationAttribute.Take(Increase), UseMaximumSize)
+                ? new ResizeVolumeRequest(SizeTransformationAttribute.Take(Size), SizeTransformationAttribute.Take(Increase), UseMaximumSize, AllowShrink)
                 : throw new BlockStorageException(BlockErrors.InvalidArgument,
                     "Give exactly one of -Size, -Increase and -UseMaximumSize.", "Size", "Resize-BlockVolume NAME -Increase 5GB");
         }

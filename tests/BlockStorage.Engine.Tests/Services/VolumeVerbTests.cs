@@ -114,6 +114,31 @@ public sealed class VolumeVerbTests(ServiceFixture fixture) : IClassFixture<Serv
         Assert.Empty(plan.Steps);
     }
 
+    [Fact(DisplayName = "Scenario 15: -AllowShrink refuses what is used or would be lost, and shows its plan")]
+    public async Task Shrink_is_allowed_where_nothing_is_lost()
+    {
+        var volume = await New("less");
+        var shrink = new ResizeVolumeRequest(Size: 16 << 20, AllowShrink: true);
+        var plan = await _service.ResizeVolumeAsync(volume.Id, shrink, fixture.Stop);
+        Assert.Contains("reads as zeros behind 16 MiB", Assert.Single(plan.Steps).Text, StringComparison.Ordinal);
+        Assert.Equal(64 << 20, new FileInfo(volume.Path).Length);
+        await ServiceFixture.Fails(_service.ResizeVolumeAsync(volume.Id, shrink with { Size = 0 }, fixture.Stop), BlockErrors.InvalidSize);
+        var snapshot = await fixture.Run(_service.NewSnapshotAsync(new NewSnapshotRequest(volume.Id, "less-s"), fixture.Stop));
+        await ServiceFixture.Fails(_service.ResizeVolumeAsync(volume.Id, shrink, fixture.Stop), BlockErrors.SnapshotDependency);
+        await fixture.Run(_service.RemoveSnapshotAsync(snapshot.Id, false, fixture.Stop));
+
+        using (var file = File.OpenWrite(volume.Path))
+        {
+            file.Seek(20 << 20, SeekOrigin.Begin);
+            file.WriteByte(1);
+        }
+        await ServiceFixture.Fails(_service.ResizeVolumeAsync(volume.Id, shrink, fixture.Stop), BlockErrors.ShrinkNotAllowed);
+        var now = (await _service.GetVolumesAsync(new VolumeQuery(["less"]), fixture.Stop)).Single();
+        Assert.Equal((64L << 20, "available", "ok"), (now.Size, now.State, now.Health));
+        now = await fixture.Run(_service.ResizeVolumeAsync(volume.Id, shrink with { Size = 24 << 20 }, fixture.Stop));
+        Assert.Equal((24L << 20, 24L << 20, "available"), (now.Size, new FileInfo(volume.Path).Length, now.State));
+    }
+
     [Fact]
     public async Task Snapshot_clone_and_revert_have_the_right_bytes()
     {

@@ -114,7 +114,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         Assert.Equal(Shares ? 0 : Native.Stat(found.Path)!.Value.Allocated, await _driver.GetCopyCostAsync(snapshot.Id, default));
     }
 
-    [RootFact]
+    [RootFact(DisplayName = "Scenario 14: a snapshot or clone under a writer is one moment, where the driver says so")]
     public async Task A_snapshot_under_a_writer_is_never_torn_where_the_driver_says_so()
     {
         if (!_driver.Capabilities.OnlineSnapshot)
@@ -142,8 +142,11 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         {
             for (var i = 0; i < 15; i++)
             {
-                var snapshot = await _driver.ActivateAsync((await SnapshotAsync(volume)).Id, default);
-                var (first, second) = (BitConverter.ToInt32(Read(snapshot, 0, 4)), BitConverter.ToInt32(Read(snapshot, 7 * MiB, 4)));
+                var clone = Identity($"c{i}", 8 * MiB);
+                if (i < 3)
+                    await _driver.CreateFromAsync(clone, volume.Id, thick: false, _sink, default);
+                var copy = await _driver.ActivateAsync(i < 3 ? clone.Id : (await SnapshotAsync(volume)).Id, default);
+                var (first, second) = (BitConverter.ToInt32(Read(copy, 0, 4)), BitConverter.ToInt32(Read(copy, 7 * MiB, 4)));
                 Assert.InRange(first - second, 0, 1);
             }
         }
@@ -154,7 +157,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         }
     }
 
-    [RootFact]
+    [RootFact(DisplayName = "Scenarios 12 and 13: a clone is independent, may be larger and not smaller, and outlives its source")]
     public async Task A_clone_is_independent_may_be_larger_and_outlives_its_source()
     {
         var volume = await CreateAsync("origin", 16 * MiB);
@@ -184,7 +187,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         Assert.Null(await _driver.FindAsync(smaller.Id, default));
     }
 
-    [RootFact]
+    [RootFact(DisplayName = "Scenario 18: a revert gives the old bytes and size and keeps the snapshot")]
     public async Task Revert_gives_the_old_bytes_and_size_and_keeps_the_snapshot()
     {
         var volume = await CreateAsync("db", 16 * MiB);
@@ -239,6 +242,23 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         Assert.True(Read(path, 7 * MiB, MiB).All(b => b == 0x77));
     }
 
+    [RootTheory(DisplayName = "Scenario 15: a volume shrinks only where nothing lies behind its new end")]
+    [InlineData(false), InlineData(true)]
+    public async Task Shrinking_loses_nothing(bool thick)
+    {
+        var volume = await CreateAsync("less", 24 * MiB, thick);
+        var path = await _driver.ActivateAsync(volume.Id, default);
+        Write(path, 8 * MiB - 1, 0x77, 1);
+        Write(path, 24 * MiB - 1, 0x78, 1);
+        await FailsAsync("ShrinkNotAllowed", () => _driver.ShrinkAsync(volume.Id, 8 * MiB, _sink, default));
+        Write(path, 24 * MiB - 1, 0, 1);
+        await _driver.ShrinkAsync(volume.Id, 8 * MiB, _sink, default);
+        await _driver.ShrinkAsync(volume.Id, 8 * MiB, _sink, default);
+        Assert.Equal((8 * MiB, "ok"), ((await FindAsync(volume.Id)).Size, (await FindAsync(volume.Id)).Health));
+        await _driver.ResizeAsync(volume.Id, 16 * MiB, thick, default);
+        Assert.True(Read(path, 8 * MiB - 1, 8 * MiB + 1) is [0x77, .. var more] && more.All(b => b == 0));
+    }
+
     [RootFact]
     public async Task Delete_succeeds_again_and_again_and_gives_the_space_back()
     {
@@ -247,7 +267,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         await _driver.DeleteAsync(volume.Id, default);
         await _driver.DeleteAsync(volume.Id, default);
         await _driver.DeleteAsync(Guid.NewGuid().ToString(), default);
-        Assert.Empty(await _driver.ListAsync(default));
+        Assert.True(await Poll.UntilAsync(() => _driver.ListAsync(default).Result.Count == 0, TimeSpan.FromSeconds(60), default));
         Assert.Null(await _driver.FindAsync(volume.Id, default));
         // File systems give space back a moment later.
         Assert.True(await Poll.UntilAsync(

@@ -118,6 +118,26 @@ internal sealed partial class FileVolumeDriver : IVolumeDriver
     }, cancel);
 
     /// <inheritdoc/>
+    public Task ShrinkAsync(string id, long size, IWorkSink sink, CancellationToken cancel) => RunAsync(() =>
+    {
+        RequireUsable();
+        Clean(id);
+        var volume = Source(id);
+        if (volume.Status.Size > size)
+        {
+            // Of this file we know only processes; targets, loop devices and connections are the catalogue's to know.
+            if (ProcessTable.HoldersOf(new HashSet<string> { volume.Path }) is [var holder, ..])
+                throw new BlockStorageException(BlockErrors.DeviceInUse, $"'{volume.Path}' is in use: process {holder.Pid} ({holder.Name}).", id);
+            using var handle = Native.Open(volume.Path, OpenMode.ReadWrite);
+            ZeroProof.Require(handle, size, volume.Status.Size, volume.Path, id, sink, cancel);
+            Native.SetSize(handle, size, volume.Path);
+            Native.Sync(handle, volume.Path);
+        }
+        if (ReadSidecarOrNull(id) is { } sidecar && sidecar.Size > size)
+            Sidecars.Write(_layout.SidecarOf(id), sidecar with { Size = size });
+    }, cancel);
+
+    /// <inheritdoc/>
     public Task DeleteAsync(string id, CancellationToken cancel) => RunAsync(() =>
     {
         RequireUsable();

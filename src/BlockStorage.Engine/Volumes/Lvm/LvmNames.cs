@@ -11,6 +11,9 @@ internal static partial class LvmNames
     /// <summary>Its metadata.</summary>
     public const string PoolMetadata = Pool + "_tmeta";
 
+    /// <summary>Begins the name of what is being wiped.</summary>
+    public const string WipePrefix = "wipe-";
+
     private const string VolumePrefix = "vol-";
     private const string SnapshotPrefix = "snap-";
     private const string HalfPrefix = "half-";
@@ -32,6 +35,13 @@ internal static partial class LvmNames
     /// <summary>A snapshot that a copy is read from.</summary>
     public static string Moment(string id) => MomentPrefix + Hex(id);
 
+    /// <summary>A new name of something that is gone but for its bytes; one object may leave several.</summary>
+    public static string Wipe() => WipePrefix + Guid.NewGuid().ToString("N");
+
+    /// <summary>Whether it is the name of something that is being wiped.</summary>
+    public static bool IsWipe(string name) =>
+        name.StartsWith(WipePrefix, StringComparison.Ordinal) && Guid.TryParseExact(name[WipePrefix.Length..], "N", out _);
+
     /// <summary>The 32 digits of an id.</summary>
     public static string Hex(string id) => Guid.TryParseExact(id, "D", out var guid) ? guid.ToString("N")
         : throw new BlockStorageException(BlockErrors.InvalidArgument, $"'{id}' is not an id.", id);
@@ -42,7 +52,7 @@ internal static partial class LvmNames
         var hex = Hex(id);
         return name == VolumePrefix + hex ? BackendKind.Volume
             : name == SnapshotPrefix + hex ? BackendKind.Snapshot
-            : name == HalfPrefix + hex || name == KeepPrefix + hex || name == MomentPrefix + hex ? BackendKind.Partial : null;
+            : name == HalfPrefix + hex || name == KeepPrefix + hex || name == MomentPrefix + hex || IsWipe(name) ? BackendKind.Partial : null;
     }
 
     /// <summary>Name in /dev/mapper, where hyphens inside a name are doubled.</summary>

@@ -42,6 +42,9 @@ internal sealed record LvmVolume(
 
     /// <summary>It lives in a thin pool.</summary>
     public bool IsThin => Type == "thin";
+
+    /// <summary>It is gone but for its bytes.</summary>
+    public bool IsWiping => Kind == BackendKind.Partial && LvmNames.IsWipe(Name);
 }
 
 /// <summary>A volume group as LVM's metadata has it; sizes in bytes.</summary>
@@ -51,6 +54,9 @@ internal sealed record LvmGroup(
 {
     /// <summary>Part of LVM's metadata area that is free, 0 to 1. Half of the area counts, for old and new must both fit.</summary>
     public double MetadataLeft => Math.Min(1, MetadataFree / Math.Max(1, MetadataSize / 2.0));
+
+    /// <summary>Bytes that come back when wipes that are under way have ended.</summary>
+    public long Wiping => Volumes.Where(volume => volume.IsWiping).Sum(volume => volume.Size);
 }
 
 /// <summary>A physical volume.</summary>

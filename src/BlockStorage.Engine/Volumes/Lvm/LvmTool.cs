@@ -81,6 +81,9 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
             throw Failure(program, result);
     }
 
+    /// <summary>Options of a command on this group, which has been read before, after which disks may forget what is removed.</summary>
+    public IReadOnlyList<string> OptionsThatDiscard() => ["--config", Config(KnownGroups[Key].Disks, discard: true)];
+
     /// <summary>Forgets which disks these are.</summary>
     public void Forget() => KnownGroups.TryRemove(Key, out _);
 
@@ -125,17 +128,17 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         };
     }
 
-    private static string Config(IReadOnlyList<string>? disks, string activation = "") =>
-        Settings.Replace("$", activation, StringComparison.Ordinal) + Devices(disks);
+    private static string Config(IReadOnlyList<string>? disks, string activation = "", bool discard = false) =>
+        Settings.Replace("$", activation, StringComparison.Ordinal) + Devices(disks, discard);
 
     // Where a pool cannot grow LVM refuses new volumes from the mark on from which it should; ours is higher. Said only where it
     // matters, for the kernel's mark that wakes dmeventd moves with it.
     private string Threshold() => ThinPool.Find(group) is { } thin && Math.Max(thin.DataUsed, thin.MetadataUsed) * 100 >= PoolWatcher.GrowFrom - 1
         ? string.Create(CultureInfo.InvariantCulture, $"thin_pool_autoextend_threshold={ThinPool.DataLimit * 100:0}") : "";
 
-    private static string Devices(IReadOnlyList<string>? disks)
+    private static string Devices(IReadOnlyList<string>? disks, bool discard)
     {
-        const string own = "devices{scan_lvs=0 hints=\"none\"";
+        var own = "devices{scan_lvs=0 hints=\"none\"" + (discard ? " issue_discards=1" : "");
         return disks is null ? own + "}" : $"{own} filter=[{string.Concat(disks.Select(disk => $"\"a|^{Escaped(disk)}$|\","))}\"r|.*|\"]}}";
     }
 
@@ -173,6 +176,9 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         Volumes = [.. group.Volumes.Select(volume => volume.Name == LvmNames.Pool ? volume with { IsWatched = true } : volume)],
     };
 
+    /// <param name="Disks">Paths of its disks.</param>
+    /// <param name="MetadataLeft">Part of LVM's metadata area that is free.</param>
+    /// <param name="State">What was read from the disks, and from where.</param>
     /// <param name="Watcher">The dmeventd that watched it when LVM was asked last, or empty.</param>
     /// <param name="WatchedAt">When that was.</param>
     private sealed record Known(IReadOnlyList<string> Disks, double MetadataLeft, LvmState? State = null, string Watcher = "", long WatchedAt = 0)

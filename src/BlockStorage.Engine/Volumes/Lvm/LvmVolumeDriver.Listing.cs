@@ -48,7 +48,8 @@ internal sealed partial class LvmVolumeDriver
         if (volume.Kind is BackendKind.Foreign)
             return new BackendObject(volume.Name, volume.Kind, PathOf(volume.Name), volume.Size, null, Ok, null);
         if (volume.Kind is BackendKind.Partial)
-            return new BackendObject(volume.Id!, volume.Kind, PathOf(volume.Name), volume.Size, null, "half-made", null);
+            return new BackendObject(volume.Id!, volume.Kind, PathOf(volume.Name), volume.Size, null,
+                volume.IsWiping ? BackendObject.Wiping : "half-made", null);
         var device = Mapped(volume.Name);
         var identity = withIdentity ? LvmTags.Read(volume) : null;
         var health = device is { Suspended: true } ? $"suspended: dmsetup resume {LvmNames.Mapped(Group, volume.Name)}"

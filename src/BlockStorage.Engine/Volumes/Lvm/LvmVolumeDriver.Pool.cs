@@ -103,6 +103,7 @@ internal sealed partial class LvmVolumeDriver
                 MetadataPercent = thin?.MetadataUsed * 100,
                 Outlook = Outlook(group, listens),
                 IsDegraded = thin is { Works: true } && !IsWatched(group),
+                Wiping = group.Wiping,
             };
         }
         catch (BlockStorageException error)

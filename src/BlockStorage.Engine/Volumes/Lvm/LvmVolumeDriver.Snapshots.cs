@@ -64,9 +64,10 @@ internal sealed partial class LvmVolumeDriver
     /// <returns>Whether there was anything.</returns>
     private async Task<bool> CleanAsync(LvmGroup group, string id, IWorkSink sink)
     {
+        await ResumeAsync(group.Volumes, sink).ConfigureAwait(false);
         var half = group.Volumes.Where(part => part.Id == id && (part.Name == LvmNames.Half(id) || part.Name == LvmNames.Moment(id))).ToList();
         foreach (var part in half)
-            await EraseAsync(part, group, CancellationToken.None).ConfigureAwait(false);
+            await DropAsync(part, group, CancellationToken.None).ConfigureAwait(false);
         var keeps = group.Volumes.Where(part => part.Id is { } own && part.Name == LvmNames.Keep(own)
             && (own == id || LvmTags.Read(part)?.OriginId == id)).ToList();
         foreach (var keep in keeps)

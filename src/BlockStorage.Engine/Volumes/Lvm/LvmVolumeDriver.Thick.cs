@@ -5,8 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace BlockStorage.Engine.Volumes.Lvm;
 
 /// <summary>
-/// Thick volumes: linear ones beside the thin pool. Whatever was on their extents is overwritten before anybody can read it, and
-/// what was on them is overwritten before the extents go back.
+/// Thick volumes: linear ones beside the thin pool. Whatever was on their extents is overwritten before anybody can read it.
 /// </summary>
 internal sealed partial class LvmVolumeDriver
 {
@@ -47,7 +46,7 @@ internal sealed partial class LvmVolumeDriver
         finally
         {
             if (source.Kind == BackendKind.Volume)
-                await EraseAsync(source with { Id = identity.Id, Kind = BackendKind.Partial, Name = from, Origin = source.Name }, group, CancellationToken.None)
+                await DropAsync(source with { Id = identity.Id, Kind = BackendKind.Partial, Name = from, Origin = source.Name }, group, CancellationToken.None)
                     .ConfigureAwait(false);
         }
     }
@@ -77,30 +76,6 @@ internal sealed partial class LvmVolumeDriver
             await CleanAsync(await ReadAsync(sink, CancellationToken.None).ConfigureAwait(false), identity.Id, sink).ConfigureAwait(false);
             throw;
         }
-    }
-
-    /// <summary>Takes away a volume or snapshot, thick ones after their bytes.</summary>
-    private async Task EraseAsync(LvmVolume part, LvmGroup group, CancellationToken cancel)
-    {
-        await RequireUnheldAsync(part.Name, cancel).ConfigureAwait(false);
-        if (part.IsThin)
-        {
-            await RemoveAsync(part.Name, SilentSink.Instance).ConfigureAwait(false);
-            return;
-        }
-        // Without its origin such a snapshot has nothing to show: LVM would remove it too.
-        if (group.Volumes.FirstOrDefault(other => other.Origin == part.Name && !other.IsThin && other.Id != part.Id) is { } snapshot)
-            throw new BlockStorageException(BlockErrors.SnapshotDependency, $"Snapshot {snapshot.Id ?? snapshot.Name} depends on volume {part.Id}.", part.Id!);
-        var half = part.IsWhole ? LvmNames.Half(part.Id!) : part.Name;
-        // From here on it is half-gone, and a kill leaves something that is known as that.
-        if (half != part.Name)
-            await RenameAsync(part.Name, half, SilentSink.Instance).ConfigureAwait(false);
-        if (Mapped(half) is null)
-            await SwitchOnAsync(half, SilentSink.Instance, cancel).ConfigureAwait(false);
-        var path = part.Origin.Length > 0 ? PathOf(half) + "-cow" : PathOf(half);
-        using (var device = Native.Open(path, OpenMode.ReadWrite))
-            await ZeroAsync(device, path, cancel).ConfigureAwait(false);
-        await RemoveAsync(half, SilentSink.Instance).ConfigureAwait(false);
     }
 
     /// <summary>Grows a thick volume onto extents that were taken and overwritten aside.</summary>
@@ -161,6 +136,9 @@ internal sealed partial class LvmVolumeDriver
             {
                 if (attempt == 600)
                     throw new BlockStorageException(BlockErrors.ToolTimeout, $"'{Group}/{volume}' is still being set back.", pool.Name, "Repair-BlockStorage");
+                // A kill between LVM's metadata and the kernel: the merge is written down and not begun.
+                if (Mapped(volume, table: true) is not { Type: "snapshot-merge" })
+                    await RefreshAsync(volume, sink).ConfigureAwait(false);
                 // Looks at the kernel's progress and ends the merge when it is over.
                 await _lvm.RunAsync("lvchange", ["--poll", "y", $"{Group}/{volume}"], sink, CancellationToken.None).ConfigureAwait(false);
                 await Task.Delay(TimeSpan.FromSeconds(1), CancellationToken.None).ConfigureAwait(false);

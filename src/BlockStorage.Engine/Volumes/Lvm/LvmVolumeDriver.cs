@@ -12,6 +12,7 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
     private const string Ok = "ok";
     private static readonly TimeSpan OpenersLeaveWithin = TimeSpan.FromSeconds(5);
     private readonly LvmTool _lvm = new(pool.Path, pool.Id, runner);
+    private readonly DaemonLauncher _launcher = new(runner);
 
     /// <inheritdoc/>
     public DriverCapabilities Capabilities { get; } =
@@ -83,8 +84,9 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
     {
         var group = await ReadAsync(SilentSink.Instance, cancel).ConfigureAwait(false);
         LvmNames.Hex(id);
-        foreach (var part in group.Volumes.Where(part => part.Id == id && !part.Hidden))
-            await EraseAsync(part, group, cancel).ConfigureAwait(false);
+        await ResumeAsync(group.Volumes.Where(part => part.Id == id), SilentSink.Instance).ConfigureAwait(false);
+        foreach (var part in group.Volumes.Where(part => part.Id == id && part is { Hidden: false, IsWiping: false }))
+            await DropAsync(part, group, cancel).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -115,6 +117,26 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
     }
 
     /// <inheritdoc/>
+    public async Task ShrinkAsync(string id, long size, IWorkSink sink, CancellationToken cancel)
+    {
+        var path = await ActivateAsync(id, cancel).ConfigureAwait(false);
+        var group = await ReadAsync(sink, cancel).ConfigureAwait(false);
+        var volume = Require(group, id);
+        if (size >= volume.Size)
+            return;
+        if (group.Volumes.FirstOrDefault(other => other.IsWhole && (other.Origin == volume.Name || LvmTags.Read(other)?.OriginId == id)) is { } snapshot)
+            throw new BlockStorageException(BlockErrors.SnapshotDependency, $"Snapshot {snapshot.Id} was taken of volume {id}.", id);
+        await RequireUnheldAsync(volume.Name, cancel).ConfigureAwait(false);
+        // Ours alone until it is cut: no mount and no target can come between the proof and that.
+        using var device = Native.Open(path, OpenMode.ReadWrite | OpenMode.Exclusive);
+        Native.FlushDevice(device, path);
+        await Task.Run(() => ZeroProof.Require(device, size, volume.Size, path, id, sink, cancel), cancel).ConfigureAwait(false);
+        if (Mapped(volume.Name) is { OpenCount: > 1 } now)
+            throw Held(volume.Name, now);
+        await _lvm.RunAsync("lvreduce", ["--yes", "--size", $"{size}b", $"{Group}/{volume.Name}"], sink, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
     public async Task<string> ActivateAsync(string id, CancellationToken cancel)
     {
         var name = new[] { LvmNames.Volume(id), LvmNames.Snapshot(id) }.FirstOrDefault(name => Mapped(name) is not null);
@@ -123,6 +145,10 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
             var group = await ReadAsync(SilentSink.Instance, cancel).ConfigureAwait(false);
             name = Require(group, id).Name;
             await SwitchOnAsync(name, SilentSink.Instance, cancel).ConfigureAwait(false);
+        }
+        else if (Mapped(name) is { Suspended: true })
+        {
+            await ResumeAsync((await ReadAsync(SilentSink.Instance, cancel).ConfigureAwait(false)).Volumes, SilentSink.Instance).ConfigureAwait(false);
         }
         var path = PathOf(name);
         // udev makes the name a moment after the kernel has made the device.
@@ -141,8 +167,21 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
     private async Task<LvmGroup> ReadAsync(IWorkSink sink, CancellationToken cancel)
     {
         var group = await _lvm.ReadAsync(sink, cancel).ConfigureAwait(false);
-        return WhyUnusable(group) is { } why
-            ? throw new BlockStorageException(BlockErrors.PoolUnavailable, $"Pool '{pool.Name}' cannot be used: {why}.", pool.Name) : group!;
+        if (WhyUnusable(group) is { } why)
+            throw new BlockStorageException(BlockErrors.PoolUnavailable, $"Pool '{pool.Name}' cannot be used: {why}.", pool.Name);
+        foreach (var left in group!.Volumes.Where(volume => volume.IsWiping))
+        {
+            try
+            {
+                await WipeAsync(left, sink).ConfigureAwait(false);
+            }
+            catch (BlockStorageException error)
+            {
+                // Its worker may be removing it this moment; where it is not, the next command tries again.
+                sink.Verbose(error.Message);
+            }
+        }
+        return group;
     }
 
     private LvmVolume Require(LvmGroup group, string id)
@@ -171,15 +210,18 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runn
         // udev looks at a device for a moment after each writer has closed it.
         if (!await Poll.UntilAsync(() => Mapped(name) is not { OpenCount: > 0 }, OpenersLeaveWithin, cancel).ConfigureAwait(false)
             && Mapped(name) is { } device)
-            throw new BlockStorageException(BlockErrors.DeviceInUse,
-                $"'{PathOf(name)}' is in use: {DeviceHolders.Describe($"/dev/dm-{device.Number.Minor}")}.", pool.Name);
+            throw Held(name, device);
     }
+
+    private BlockStorageException Held(string name, MappedDevice device) => new(BlockErrors.DeviceInUse,
+        $"'{PathOf(name)}' is in use: {DeviceHolders.Describe($"/dev/dm-{device.Number.Minor}")}.", pool.Name);
 
     private void RequireSpace(LvmGroup group, long bytes, string what)
     {
         if (bytes > group.Free)
             throw new BlockStorageException(BlockErrors.InsufficientSpace,
-                $"{what} needs {ByteSize.Format(bytes)}; pool '{pool.Name}' has {ByteSize.Format(group.Free)} free outside its thin pool.", pool.Name);
+                $"{what} needs {ByteSize.Format(bytes)}; pool '{pool.Name}' has {ByteSize.Format(group.Free)} free outside its thin pool." +
+                (group.Wiping > 0 ? $" {ByteSize.Format(group.Wiping)} of removed volumes are being wiped and come back then." : ""), pool.Name);
     }
 
     private MappedDevice? Mapped(string name, bool table = false) => Native.FindMapped(LvmNames.Mapped(Group, name), table);

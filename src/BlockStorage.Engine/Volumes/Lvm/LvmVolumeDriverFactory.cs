@@ -38,6 +38,16 @@ internal sealed class LvmVolumeDriverFactory(ICommandRunner runner) : IVolumeDri
     }
 
     /// <inheritdoc/>
+    public async Task<IReadOnlyList<BlockServerCheck>> AdviseAsync(IReadOnlyList<string> connected, CancellationToken cancel)
+    {
+        if (runner.Find("lvm") is null || !Environment.IsPrivilegedProcess)
+            return [];
+        var config = await RunAsync("lvm", LvmHostView.Arguments, cancel).ConfigureAwait(false);
+        var report = await new LvmTool("-", "", runner).ReportAllAsync(SilentSink.Instance, cancel).ConfigureAwait(false);
+        return [LvmHostView.Check(config.Output, report.Groups.SelectMany(group => group.Disks).Concat(report.FreeDisks).Select(disk => disk.Path), connected)];
+    }
+
+    /// <inheritdoc/>
     public PoolSpec Check(PoolSpec spec)
     {
         var name = spec.Path.StartsWith(DeviceFolder, StringComparison.Ordinal) ? spec.Path[DeviceFolder.Length..] : spec.Path;

@@ -9,6 +9,7 @@ namespace BlockStorage.Engine.Tests.Volumes.Lvm;
 internal static class LvmPools
 {
     public const string Group = "bs-test";
+    private const long MiB = 1 << 20;
 
     public static LvmVolumeDriverFactory Factory { get; } = new(new CommandRunner());
 
@@ -21,6 +22,39 @@ internal static class LvmPools
     /// <summary>Runs a tool that must succeed.</summary>
     public static Task<string> RunAsync(string program, params string[] arguments) => new CommandRunner().RunCheckedAsync(
         new Command(program, arguments, TimeSpan.FromSeconds(120)), SilentSink.Instance, CancellationToken.None);
+
+    /// <summary>Waits until nothing is being wiped any more.</summary>
+    public static async Task WipedAsync(IVolumeDriver driver) => Assert.True(await Poll.UntilAsync(
+        () => !driver.ListAsync(default).Result.Any(item => item.Health == BackendObject.Wiping), TimeSpan.FromSeconds(60), default));
+
+    /// <summary>What lies on the extents that the next volume gets.</summary>
+    public static async Task<byte[]> RawAsync(int size)
+    {
+        await RunAsync("lvcreate", "--yes", "--zero", "n", "--wipesignatures", "n", "--size", $"{size}m", "--name", "raw", Group);
+        var read = Read($"/dev/{Group}/raw", size);
+        await RunAsync("lvremove", "--yes", $"{Group}/raw");
+        return read;
+    }
+
+    /// <summary>Writes MiBs of one byte.</summary>
+    public static void Fill(string path, byte value, int count)
+    {
+        using var handle = Native.Open(path, OpenMode.ReadWrite);
+        var block = Enumerable.Repeat(value, (int)MiB).ToArray();
+        for (var i = 0; i < count; i++)
+            Native.Write(handle, block, i * MiB, path);
+        Native.FlushDevice(handle, path);
+    }
+
+    /// <summary>Reads MiBs past every cache.</summary>
+    public static byte[] Read(string path, int count)
+    {
+        using var handle = Native.Open(path, OpenMode.ReadOnly);
+        Native.FlushDevice(handle, path);
+        var buffer = new byte[count * MiB];
+        Assert.Equal(buffer.Length, Native.Read(handle, buffer, 0, path));
+        return buffer;
+    }
 
     /// <summary>Takes away what a failed test has left, so that it is the only one to fail.</summary>
     public static async Task ClearAsync()

@@ -130,6 +130,29 @@ public sealed class LvmReportTests
         Assert.True(size is null ? shape.Data > free / 100 * 84 : shape.Data == size);
     }
 
+    [Theory]
+    [InlineData("scan_lvs=0\nuse_devicesfile=0\nglobal_filter=[\"a|.*|\"]\nfilter=[\"a|.*|\"]", "warning", "devices/global_filter=[\"a|^/dev/sdb$|\",\"a|^/dev/x\\.y$|\",\"r|.*|\"]")]
+    [InlineData("scan_lvs=0\nuse_devicesfile=0\nglobal_filter=[\"a|^/dev/sdb$|\",\"r|.*|\"]", "ok", "")]
+    [InlineData("scan_lvs=0\nuse_devicesfile=0\nglobal_filter=[\"a/sd/\",\"r/.*/\"]", "warning", "devices/global_filter")]
+    [InlineData("scan_lvs=0\nuse_devicesfile=0\nglobal_filter=[\"a|(|\",\"r|.*|\"]", "warning", "devices/global_filter")]
+    [InlineData("scan_lvs=0\nuse_devicesfile=1\nglobal_filter=[\"a|.*|\"]", "ok", "")]
+    [InlineData("scan_lvs=1\nuse_devicesfile=1\nglobal_filter=[\"a|.*|\"]", "warning", "devices/scan_lvs=0")]
+    [InlineData("", "warning", "devices/global_filter")]
+    public void A_host_whose_LVM_looks_into_volumes_is_told_the_exact_line(string config, string state, string line)
+    {
+        var check = LvmHostView.Check(config, ["/dev/x.y", "/dev/sdb", "/dev/sdc", "/dev/loop0", "[unknown]"], ["/dev/sdc"]);
+        Assert.Equal(("host LVM cannot see volumes", state), (check.Name, check.State));
+        Assert.Contains(line, check.Fix, StringComparison.Ordinal);
+        Assert.DoesNotContain("sdc", check.Fix, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Commands_that_hang_are_a_clear_error()
+    {
+        var error = await FilePools.FailsAsync("ToolTimeout", () => new LvmTool("vg5", Id, new Hanging()).ReadAsync(SilentSink.Instance, default));
+        Assert.Contains("did not end", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_machine_without_LVM_is_told_the_package()
     {
@@ -141,6 +164,18 @@ public sealed class LvmReportTests
 
     private static LvmVolume Volume(string id, IReadOnlyList<string> tags) =>
         new(LvmNames.Volume(id), false, id, BackendKind.Volume, 1 << 20, "thin", "", 1, 0, [], tags);
+
+    /// <summary>Never ends within its time.</summary>
+    private sealed class Hanging : ICommandRunner
+    {
+        public string? Find(string program) => "/usr/bin/sleep";
+
+        public Task<CommandResult> RunAsync(Command command, IWorkSink sink, CancellationToken cancel)
+        {
+            Assert.False(command.Mutates);
+            return new CommandRunner().RunAsync(new Command("sleep", ["60"], TimeSpan.FromMilliseconds(200), Mutates: false), sink, cancel);
+        }
+    }
 
     /// <summary>Answers in turn.</summary>
     private sealed class Script(params CommandResult[] answers) : ICommandRunner

@@ -4,6 +4,7 @@ using BlockStorage.Engine.Tests.Lab;
 using BlockStorage.Engine.Volumes;
 using BlockStorage.Engine.Volumes.Lvm;
 using BlockStorage.Services;
+using static BlockStorage.Engine.Tests.Volumes.Lvm.LvmPools;
 
 namespace BlockStorage.Engine.Tests.Volumes.Lvm;
 
@@ -51,6 +52,7 @@ public sealed class LvmVolumeTests : IAsyncLifetime
         Assert.True(Read(path, 128).All(b => b == 0));
         Fill(path, 0xAB, 128);
         await _driver.DeleteAsync(thick.Id, default);
+        await LvmPools.WipedAsync(_driver);
         Assert.DoesNotContain((byte)0xAB, await RawAsync(160));
 
         var thin = await CreateAsync("thin", 16 * MiB);
@@ -64,7 +66,7 @@ public sealed class LvmVolumeTests : IAsyncLifetime
         Assert.Equal(16, Read(path, 16).Count(b => b != 0));
     }
 
-    [Fact]
+    [Fact(DisplayName = "Scenario 17: a snapshot of a thick volume outlives a full rewrite, gives it back, and keeps it from growing")]
     public async Task A_snapshot_of_a_thick_volume_outlives_a_full_rewrite_and_gives_it_back()
     {
         var volume = await CreateAsync("db", 48 * MiB, thick: true);
@@ -141,6 +143,106 @@ public sealed class LvmVolumeTests : IAsyncLifetime
         Assert.Equivalent(snapshot, await _driver.ReadIdentityAsync(snapshot.Id, default));
     }
 
+    [Theory(DisplayName = "Scenario 19: a thick revert that was killed is all old or all new, and the snapshot stays")]
+    [InlineData("kept")]
+    [InlineData("written down")]
+    [InlineData("killed")]
+    [InlineData("merged")]
+    public async Task A_thick_revert_that_was_killed_is_finished_or_undone(string step)
+    {
+        var volume = await CreateAsync("db", 16 * MiB, thick: true);
+        var path = await _driver.ActivateAsync(volume.Id, default);
+        Fill(path, 1, 16);
+        var snapshot = FilePools.Identity("s", volume.Size, BackendKind.Snapshot, volume.Id);
+        await _driver.CreateSnapshotAsync(snapshot, _sink, default);
+        Fill(path, 2, 16);
+        var own = $"{Group}/{LvmNames.Snapshot(snapshot.Id)}";
+        await RunAsync("lvcreate", ["--type", "thin", "--virtualsize", "1m", "--name", LvmNames.Keep(snapshot.Id), .. LvmTags.Add(LvmTags.Of(snapshot)),
+            "--thinpool", LvmNames.Pool, Group]);
+        if (step == "written down")
+        {
+            // An opener: LVM has written the merge down and the kernel has not begun; then nothing goes on any more.
+            using (Native.Open(path, OpenMode.ReadOnly))
+                await RunAsync("lvconvert", "--yes", "--merge", own);
+            await RunAsync("dmsetup", "suspend", path);
+        }
+        if (step == "killed")
+        {
+            var killer = new Killer { Delay = 900 };
+            await AttemptAsync(() => killer.RunAsync(new Command("lvconvert", ["--yes", "--merge", "--background", own], TimeSpan.FromMinutes(1)), _sink, default));
+        }
+        if (step == "merged")
+            await RunAsync("lvconvert", "--yes", "--merge", own);
+        await _driver.CleanAsync(volume.Id, default);
+        var now = Read(await _driver.ActivateAsync(volume.Id, default), 16);
+        Assert.True(now.All(b => b == now[0]));
+        Assert.Contains(now[0], step switch { "kept" => [2], "killed" => [1, 2], _ => new byte[] { 1 } });
+        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 16).All(b => b == 1));
+        Assert.Equal([(BackendKind.Volume, "ok"), (BackendKind.Snapshot, "ok")],
+            (await _driver.ListAsync(default)).OrderBy(item => item.Kind).Select(item => (item.Kind, item.Health)));
+        Assert.Equivalent(snapshot, await _driver.ReadIdentityAsync(snapshot.Id, default));
+    }
+
+    [Fact]
+    public async Task What_a_crash_left_suspended_is_resumed()
+    {
+        var (volume, snapshot) = await WithSnapshotAsync();
+        var thick = await CreateAsync("thick", 8 * MiB, thick: true);
+        await _driver.CreateSnapshotAsync(FilePools.Identity("ts", thick.Size, BackendKind.Snapshot, thick.Id), _sink, default);
+        await _driver.ActivateAsync(snapshot.Id, default);
+        string Mapped(string name) => LvmNames.Mapped(Group, name);
+        var (thin, origin) = (Mapped(LvmNames.Volume(volume.Id)), Mapped(LvmNames.Volume(thick.Id)));
+        foreach (var left in new[] { [thin], [origin], [origin, $"{origin}-real"], new[] { thin, $"{Mapped(LvmNames.Pool)}-tpool" } })
+        {
+            foreach (var device in left)
+                await RunAsync("dmsetup", "suspend", "--noflush", "--nolockfs", device);
+            await _driver.CleanAsync(volume.Id, default);
+            Assert.All(left, device => Assert.False(Native.FindMapped(device)!.Suspended));
+            Assert.True(Read($"/dev/mapper/{thin}", 8).All(b => b == 2));
+        }
+        await RunAsync("dmsetup", "suspend", thin);
+        Assert.StartsWith("suspended", (await _driver.FindAsync(volume.Id, default))!.Health, StringComparison.Ordinal);
+        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).All(b => b == 2));
+        await RunAsync("dmsetup", "suspend", thin);
+        await _driver.DeleteAsync(volume.Id, default);
+        Assert.Null(await _driver.FindAsync(volume.Id, default));
+    }
+
+    [Fact(DisplayName = "LP 1270192: an opener of a moment does not stop a removal, one that stays is named and nothing is half removed")]
+    public async Task Removing_waits_for_openers_and_names_those_that_stay()
+    {
+        var volume = await CreateAsync("v", 8 * MiB);
+        var path = await _driver.ActivateAsync(volume.Id, default);
+        Fill(path, 7, 8);
+        // It comes between our own look and LVM's.
+        var opener = new Opener(path, TimeSpan.FromSeconds(60));
+        var error = await FilePools.FailsAsync("DeviceInUse", () => new LvmVolumeDriverFactory(opener).Open(_spec).DeleteAsync(volume.Id, default));
+        Assert.Contains($"process {opener.Pid} (sleep)", error.Message, StringComparison.Ordinal);
+        opener.Dispose();
+        var found = (await _driver.FindAsync(volume.Id, default))!;
+        Assert.Equal(("ok", volume.Name), (found.Health, found.Identity!.Name));
+        Assert.True(Read(path, 8).All(b => b == 7));
+        using (opener = new Opener(path, TimeSpan.FromSeconds(2)))
+            await new LvmVolumeDriverFactory(opener).Open(_spec).DeleteAsync(volume.Id, default);
+        Assert.Empty(await _driver.ListAsync(default));
+    }
+
+    [Fact(DisplayName = "Scenario 12 and the skip flag of thin snapshots: after a start of the machine origin, clone and snapshot are there")]
+    public async Task A_start_of_the_machine_activates_what_is_in_use()
+    {
+        var (volume, snapshot) = await WithSnapshotAsync();
+        var clone = FilePools.Identity("c", 8 * MiB);
+        await _driver.CreateFromAsync(clone, snapshot.Id, false, _sink, default);
+        await RunAsync("vgchange", "--activate", "n", Group);
+        await RunAsync("vgchange", "--activate", "ay", Group);
+        Assert.Null(Native.FindMapped(LvmNames.Mapped(Group, LvmNames.Snapshot(snapshot.Id))));
+        Assert.NotNull(Native.FindMapped(LvmNames.Mapped(Group, LvmNames.Volume(clone.Id))));
+        Fill(await _driver.ActivateAsync(clone.Id, default), 3, 4);
+        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).All(b => b == 2));
+        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 8).All(b => b == 1));
+        Assert.Equal([3, 1], new[] { 0, 7 }.Select(at => (int)Read(PathOf(clone), 8)[at * MiB]));
+    }
+
     [Fact]
     public async Task Killed_at_any_moment_it_is_done_again_or_removed()
     {
@@ -163,10 +265,13 @@ public sealed class LvmVolumeTests : IAsyncLifetime
                 await AttemptAsync(() => victim.DeleteAsync(id, default));
                 await driver.DeleteAsync(id, default);
             }
+            await LvmPools.WipedAsync(driver);
             Assert.Empty(await driver.ListAsync(default));
         }
         Assert.InRange(killer.Kills, 6, 20);
     }
+
+    private static string PathOf(ObjectIdentity volume) => $"/dev/mapper/{LvmNames.Mapped(Group, LvmNames.Volume(volume.Id))}";
 
     private static async Task AttemptAsync(Func<Task> work)
     {
@@ -198,31 +303,33 @@ public sealed class LvmVolumeTests : IAsyncLifetime
         return identity;
     }
 
-    /// <summary>What lies on the extents that the next volume gets.</summary>
-    private static async Task<byte[]> RawAsync(int size)
+    /// <summary>Another process has the device open while LVM removes it.</summary>
+    private sealed class Opener(string path, TimeSpan time) : ICommandRunner, IDisposable
     {
-        await LvmPools.RunAsync("lvcreate", "--yes", "--zero", "n", "--wipesignatures", "n", "--size", $"{size}m", "--name", "raw", LvmPools.Group);
-        var read = Read($"/dev/{LvmPools.Group}/raw", size);
-        await LvmPools.RunAsync("lvremove", "--yes", $"{LvmPools.Group}/raw");
-        return read;
-    }
+        private readonly CommandRunner _inner = new();
+        private Process? _process;
 
-    private static void Fill(string path, byte value, int count)
-    {
-        using var handle = Native.Open(path, OpenMode.ReadWrite);
-        var block = Enumerable.Repeat(value, (int)MiB).ToArray();
-        for (var i = 0; i < count; i++)
-            Native.Write(handle, block, i * MiB, path);
-        Native.FlushDevice(handle, path);
-    }
+        public int Pid => _process!.Id;
 
-    private static byte[] Read(string path, int count)
-    {
-        using var handle = Native.Open(path, OpenMode.ReadOnly);
-        Native.FlushDevice(handle, path);
-        var buffer = new byte[count * MiB];
-        Assert.Equal(buffer.Length, Native.Read(handle, buffer, 0, path));
-        return buffer;
+        public string? Find(string program) => _inner.Find(program);
+
+        public Task<CommandResult> RunAsync(Command command, IWorkSink sink, CancellationToken cancel)
+        {
+            if (command.Program == "lvremove")
+            {
+                // bash opens it and becomes sleep.
+                _process = Process.Start("/bin/bash", ["-c", $"exec sleep {time.TotalSeconds} <'{path}'"]);
+                Assert.True(Poll.UntilAsync(() => ProcessTable.Get(Pid)?.Name == "sleep", TimeSpan.FromSeconds(10), default).Result);
+            }
+            return _inner.RunAsync(command, sink, cancel);
+        }
+
+        public void Dispose()
+        {
+            _process!.Kill();
+            _process.WaitForExit();
+            _process.Dispose();
+        }
     }
 
     /// <summary>Kills each changing command after a while, as a power cut would.</summary>
