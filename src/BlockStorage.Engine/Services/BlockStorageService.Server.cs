@@ -63,6 +63,7 @@ public sealed partial class BlockStorageService
             Add(checks, driver.Name, "target driver", await driver.ProbeAsync(cancel).ConfigureAwait(false));
         foreach (var connector in _node.Connectors)
             Add(checks, connector.Name, $"{connector.Protocol} connector", await connector.ProbeAsync(cancel).ConfigureAwait(false));
+        checks.Add(Services.BootCheck.Run(Path.GetDirectoryName(Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location))!));
         await AddStateAsync(checks, cancel).ConfigureAwait(false);
         foreach (var check in checks)
             check.Server = _node.Name;
