@@ -119,7 +119,7 @@ internal sealed class ConfigFs(Action<string>? before = null, bool look = false)
             yield break;
         using (folder)
         {
-            while (folder.Next())
+            while (Next(folder))
             {
                 if (folder.IsFolder)
                     yield return folder.Name.ToString();
@@ -136,7 +136,7 @@ internal sealed class ConfigFs(Action<string>? before = null, bool look = false)
             return names;
         using (folder)
         {
-            while (folder.Next())
+            while (Next(folder))
             {
                 if (wanted(folder))
                     names.Add(folder.Name.ToString());
@@ -144,6 +144,19 @@ internal sealed class ConfigFs(Action<string>? before = null, bool look = false)
         }
         names.Sort(StringComparer.Ordinal);
         return names;
+    }
+
+    // Objects come and go while others look.
+    private static bool Next(FolderReader folder)
+    {
+        try
+        {
+            return folder.Next();
+        }
+        catch (BlockStorageException error) when (Errno.NumberOf(error) == Errno.NoEntry)
+        {
+            return false;
+        }
     }
 
     private static FolderReader? Open(string path)

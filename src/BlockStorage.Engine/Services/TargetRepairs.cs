@@ -74,7 +74,8 @@ internal sealed class TargetRepairs(OperationContext context, View view, bool fo
         else if (live is null || (target.Lun is not null && !live.Luns.Any(lun => lun.Number == target.Lun && lun.Online)))
             problem = "It is not served.";
         else
-            problem = await CompareAsync(driver, target, cancel).ConfigureAwait(false);
+            // Without its secret an initiator that works would be shut out.
+            problem = LostSecrets(target).Count > 0 || LacksMutualSecret(target) ? null : await CompareAsync(driver, target, cancel).ConfigureAwait(false);
         if (problem is not null)
             Add(target.Name, problem, "Serve it again with the same name, unit, serial and access.",
                 (work, stop) => new OperationRunner(work, work.Catalog.Read(Settings.Read).LockTimeout).RunAsync(new ServeTarget(target), stop));
@@ -96,8 +97,15 @@ internal sealed class TargetRepairs(OperationContext context, View view, bool fo
 
     private void FindLostSecrets(TargetRecord target)
     {
-        foreach (var grant in view.GrantsOf(target.Id).Where(grant => grant.UserName.Length > 0 && !context.Secrets.Has(grant.Id)))
+        foreach (var grant in LostSecrets(target))
             Add(target.Name, $"The CHAP secret of {grant.Initiator} is lost (NeedsCredential).",
                 $"Grant-IscsiTargetAccess -Target '{target.Name}' -Initiator '{grant.Initiator}' -Credential (Get-Credential)", null);
+        if (LacksMutualSecret(target))
+            Add(target.Name, "The CHAP secret that it proves is lost.", $"Set-IscsiTarget -Target '{target.Name}' -MutualChap (Get-Credential)", null);
     }
+
+    private IReadOnlyList<GrantRecord> LostSecrets(TargetRecord target) =>
+        view.GrantsOf(target.Id).Where(grant => grant.UserName.Length > 0 && !context.Secrets.Has(grant.Id)).ToArray();
+
+    private bool LacksMutualSecret(TargetRecord target) => target.MutualSecretId.Length > 0 && !context.Secrets.Has(target.MutualSecretId);
 }

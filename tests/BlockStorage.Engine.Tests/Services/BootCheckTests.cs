@@ -45,7 +45,7 @@ public sealed class BootCheckTests : IDisposable
     {
         var lines = File.ReadAllLines(Path.Combine(Repository(), "systemd", Unit));
         string[] Words(string key) => lines.Where(line => line.StartsWith(key + "=", StringComparison.Ordinal)).SelectMany(line => line[(key.Length + 1)..].Split(' ')).ToArray();
-        Assert.Superset(new HashSet<string> { "network-online.target", "lvm2-monitor.service", "blk-availability.service", "rtslib-fb-targetctl.service", "target.service" }, Words("After").ToHashSet());
+        Assert.Superset(new HashSet<string> { "network-online.target", "lvm2-monitor.service", "rtslib-fb-targetctl.service", "target.service" }, Words("After").ToHashSet());
         Assert.Superset(new HashSet<string> { "iscsid.service", "open-iscsi.service", "remote-fs-pre.target" }, Words("Before").ToHashSet());
         Assert.Equal(["oneshot"], Words("Type"));
         Assert.Equal(["yes"], Words("RemainAfterExit"));

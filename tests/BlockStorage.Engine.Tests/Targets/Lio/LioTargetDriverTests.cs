@@ -144,14 +144,11 @@ public sealed class LioTargetDriverTests : TargetDriverSuite
 
         var first = await PublishAsync("b");
         clock.Restart();
-        foreach (var wildcard in new[] { "0.0.0.0", "::" })
-        {
-            var second = await Assert.ThrowsAsync<BlockStorageException>(
-                () => _driver.PublishAsync(Export("c") with { Portals = [_portal with { Address = wildcard }] }, SilentSink.Instance, default));
-            Assert.Equal(BlockErrors.PortalUnreachable, second.Error);
-            Assert.Contains(first.Iqn, second.Message, StringComparison.Ordinal);
-        }
-        var byTarget = clock.Elapsed / 2;
+        var second = await Assert.ThrowsAsync<BlockStorageException>(
+            () => _driver.PublishAsync(Export("c") with { Portals = [_portal with { Address = "0.0.0.0" }] }, SilentSink.Instance, default));
+        Assert.Equal(BlockErrors.PortalUnreachable, second.Error);
+        Assert.Contains(first.Iqn, second.Message, StringComparison.Ordinal);
+        var byTarget = clock.Elapsed;
         Assert.True(byProcess < TimeSpan.FromSeconds(2) && byTarget < TimeSpan.FromSeconds(1), $"{byProcess} and {byTarget}");
     }
 
