@@ -149,7 +149,9 @@ public sealed class LioForeignTests : IDisposable
                 rounds++;
             }
             while (!tool.IsCompleted);
-            await tool;
+            // It may stumble over a target that goes while it lists all of them, and has changed nothing then.
+            if (await Record.ExceptionAsync(() => tool) is not null)
+                await RunAsync("targetcli", "/iscsi", command, ForeignIqn);
             Assert.Equal(command == "create", ConfigFs.Exists($"{LioNames.Group(ForeignIqn)}/np/0.0.0.0:3260"));
         }
         Assert.True(rounds > 4, $"{rounds} rounds");
