@@ -1,4 +1,3 @@
-using BlockStorage.Engine.Catalog;
 using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Targets;
 using BlockStorage.Engine.Targets.Iscsi;
@@ -93,8 +92,8 @@ public sealed class LioRepairTests : IAsyncLifetime
         }
         Assert.Empty(await RepairAsync());
         Assert.Equal(granted, ObjectsOf(kept));
-        Assert.Empty(LioState.Snapshot().Where(path => path.Contains(gone.Iqn, StringComparison.Ordinal) || path.Contains(busy.Iqn, StringComparison.Ordinal)
-            || path.Contains(gone.Serial, StringComparison.Ordinal) || path.Contains(busy.Serial, StringComparison.Ordinal)));
+        foreach (var trace in new[] { gone.Iqn, busy.Iqn, gone.Serial, busy.Serial })
+            Assert.DoesNotContain(LioState.Snapshot(), path => path.Contains(trace, StringComparison.Ordinal));
         Assert.Equal(kept.Serial, (await IscsiDiscovery.InspectAsync(Login(kept, One), 0, default)).Serial);
         Assert.Equal(BlockErrors.ChapRejected, (await Assert.ThrowsAsync<BlockStorageException>(() => IscsiDiscovery.ProveLoginAsync(oldSecret, default))).Error);
         Assert.Equal(BlockErrors.AccessDenied, (await Assert.ThrowsAsync<BlockStorageException>(() => IscsiDiscovery.ProveLoginAsync(Login(kept, One) with { InitiatorIqn = Two }, default))).Error);
