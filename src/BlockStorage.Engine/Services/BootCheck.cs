@@ -11,7 +11,8 @@ internal static class BootCheck
     /// <param name="units">Folder of units; for tests.</param>
     public static BlockServerCheck Run(string module, string units = Units)
     {
-        var enabled = File.Exists(Path.Combine(units, "multi-user.target.wants", Unit));
+        // A link to nothing counts as a file.
+        var enabled = File.Exists(Path.Combine(units, "multi-user.target.wants", Unit)) && File.Exists(Path.Combine(units, Unit));
         // By its path, for modules of one user are not found at boot; without the version, so that an update stays found.
         var path = Version.TryParse(Path.GetFileName(module), out _) ? Path.GetDirectoryName(module)! : module;
         return new BlockServerCheck
