@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using BlockStorage.Engine.Host;
@@ -13,6 +14,7 @@ namespace BlockStorage.Engine.Targets.Lio;
 internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, ConfigFs? fs = null) : ITargetDriver
 {
     private static readonly TimeSpan LockLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan EndingLimit = TimeSpan.FromMilliseconds(500);
     private readonly ConfigFs _fs = fs ?? new ConfigFs();
     private readonly LioTree _tree = new(root, new LioNames(root), fs ?? new ConfigFs());
 
@@ -186,11 +188,17 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
         }
     }
 
+    // A session that is ending counts for a moment after its initiator has gone.
     private static void RequireNoSession(string iqn)
     {
-        if (LioAccess.Sessions(iqn, LioAccess.Initiators(iqn)) is { Count: > 0 } sessions)
-            throw new BlockStorageException(BlockErrors.TargetHasSessions,
-                $"'{iqn}' has {sessions.Count} session(s): {string.Join(", ", sessions.Select(session => $"{session.Initiator} from {session.Address}"))}.", iqn);
+        var clock = Stopwatch.StartNew();
+        while (LioAccess.Sessions(iqn, LioAccess.Initiators(iqn)) is { Count: > 0 } sessions)
+        {
+            if (clock.Elapsed > EndingLimit)
+                throw new BlockStorageException(BlockErrors.TargetHasSessions,
+                    $"'{iqn}' has {sessions.Count} session(s): {string.Join(", ", sessions.Select(session => $"{session.Initiator} from {session.Address}"))}.", iqn);
+            Thread.Sleep(10);
+        }
     }
 
     // One lock a target: one that waits for a session to end, or for a device that hangs, keeps no other from its work.
