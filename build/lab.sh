@@ -22,6 +22,11 @@ run_lab_suites() {
     LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-1800}" "${pester[@]}" -- build/lab-suites.sh
 }
 
+# What is published comes back after a reboot and a power cut, and nothing else does. run_reboot_test PWSH
+run_reboot_test() {
+    PATH=$(dirname "$1"):$PATH tests/lab/lab boots --env "LAB_MODULE=/repo/${module#"$PWD/"}/BlockStorage.psd1" -- tests/lab/guest/exports publish check last
+}
+
 # The demo on a real kernel: LVM, LIO and open-iscsi.
 run_lab_demo() {
     local reason

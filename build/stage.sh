@@ -14,7 +14,7 @@ dotnet publish src/BlockStorage.Engine -c Release -o "$work/engine" -v q -nologo
 
 cp BlockStorage.psd1 BlockStorage.*.ps1xml LICENSE "$stage"
 cp "$work/module/BlockStorage.Model.dll" "$work/module/BlockStorage.PowerShell.dll" "$stage"
-for optional in README.md en-US; do
+for optional in README.md en-US systemd; do
     [ ! -e "$optional" ] || cp -r "$optional" "$stage"
 done
 

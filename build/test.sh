@@ -80,6 +80,11 @@ else
         failed=$((failed + 1))
         echo "FAILED: the lab run ended with status $ended"
     fi
+    if [ -z "$pwsh" ]; then
+        skip "Reboot and power cut with 20 volumes" "no pwsh on PATH"
+    else
+        check "Reboot and power cut with 20 volumes" run_reboot_test "$pwsh"
+    fi
 fi
 
 say "Cmdlet tests (Pester in PowerShell)"

@@ -7,7 +7,8 @@ namespace BlockStorage.Engine.Host;
 /// one system call, and is done or not done.
 /// </summary>
 /// <param name="before">Called with what is about to change; tests end the world there.</param>
-internal sealed class ConfigFs(Action<string>? before = null)
+/// <param name="look">Changes nothing: the first change that there would be ends in a ConfigDifferenceException.</param>
+internal sealed class ConfigFs(Action<string>? before = null, bool look = false)
 {
     /// <summary>Where it is mounted.</summary>
     public const string Root = "/sys/kernel/config";
@@ -15,6 +16,7 @@ internal sealed class ConfigFs(Action<string>? before = null)
     // No attribute is longer than a page.
     private const int AttributeLimit = 4096;
     private const int FolderBuffer = 4096;
+    private const int LinkLimit = 4096;
 
     /// <summary>Whether there is such an object or attribute.</summary>
     public static bool Exists(string path) => Native.Stat(path) is not null;
@@ -23,6 +25,8 @@ internal sealed class ConfigFs(Action<string>? before = null)
     /// <returns>False when it was there.</returns>
     public bool Make(string path)
     {
+        if (look && Same(Exists(path), path))
+            return false;
         before?.Invoke(path);
         return Native.MakeFolder(path);
     }
@@ -30,6 +34,8 @@ internal sealed class ConfigFs(Action<string>? before = null)
     /// <summary>Removes an object. Nothing to do when there is none.</summary>
     public void Remove(string path)
     {
+        if (look && Same(!Exists(path), path))
+            return;
         before?.Invoke(path);
         Native.RemoveFolder(path);
     }
@@ -50,6 +56,8 @@ internal sealed class ConfigFs(Action<string>? before = null)
     /// <summary>Writes an attribute in one call and without a line end, which the kernel would take for a part of a secret.</summary>
     public void Write(string path, string value)
     {
+        if (look)
+            throw new ConfigDifferenceException(path);
         before?.Invoke(path);
         using var handle = Native.Open(path, OpenMode.WriteOnly);
         Native.Write(handle, Encoding.UTF8.GetBytes(value), 0, path);
@@ -65,6 +73,8 @@ internal sealed class ConfigFs(Action<string>? before = null)
     /// <summary>Joins an object to another. Nothing to do when the link is there.</summary>
     public void Link(string target, string path)
     {
+        if (look && Same(Exists(path), path))
+            return;
         before?.Invoke(path);
         Native.Link(target, path);
     }
@@ -72,6 +82,8 @@ internal sealed class ConfigFs(Action<string>? before = null)
     /// <summary>Takes a link away. Nothing to do when there is none.</summary>
     public void Unlink(string path)
     {
+        if (look && Same(!Exists(path), path))
+            return;
         before?.Invoke(path);
         Native.Unlink(path);
     }
@@ -88,32 +100,82 @@ internal sealed class ConfigFs(Action<string>? before = null)
     public static IReadOnlyList<string> Objects(string path) => Names(path, folder => folder.IsFolder);
 
     /// <summary>Links of an object and the full paths of what they join it to.</summary>
-    public static IReadOnlyList<(string Path, string Target)> Links(string path) => Names(path, folder => folder.IsLink)
-        .Select(name => Path.Combine(path, name))
-        .Select(link => (link, Target: new FileInfo(link).ResolveLinkTarget(returnFinalTarget: false)?.FullName))
-        .Where(pair => pair.Target is not null)
-        .Select(pair => (pair.link, pair.Target!))
-        .ToArray();
+    public static IReadOnlyList<(string Path, string Target)> Links(string path)
+    {
+        List<(string, string)> links = [];
+        foreach (var name in Names(path, folder => folder.IsLink))
+        {
+            var link = $"{path}/{name}";
+            if (Native.ReadLink(link, LinkLimit) is { } target)
+                links.Add((link, Path.GetFullPath(target, path)));
+        }
+        return links;
+    }
+
+    /// <summary>Names of the objects in an object, in no order, one by one as they are asked for.</summary>
+    public static IEnumerable<string> Each(string path)
+    {
+        if (Open(path) is not { } folder)
+            yield break;
+        using (folder)
+        {
+            while (Next(folder))
+            {
+                if (folder.IsFolder)
+                    yield return folder.Name.ToString();
+            }
+        }
+    }
+
+    private static bool Same(bool same, string path) => same ? true : throw new ConfigDifferenceException(path);
 
     private static List<string> Names(string path, Func<FolderReader, bool> wanted)
     {
         List<string> names = [];
-        if (!Exists(path))
+        if (Open(path) is not { } folder)
             return names;
-        try
+        using (folder)
         {
-            using var folder = new FolderReader(path, FolderBuffer);
-            while (folder.Next())
+            while (Next(folder))
             {
                 if (wanted(folder))
                     names.Add(folder.Name.ToString());
             }
         }
-        catch (BlockStorageException error) when (Errno.NumberOf(error) == Errno.NoEntry)
-        {
-            // Gone meanwhile.
-        }
         names.Sort(StringComparer.Ordinal);
         return names;
     }
+
+    // Objects come and go while others look.
+    private static bool Next(FolderReader folder)
+    {
+        try
+        {
+            return folder.Next();
+        }
+        catch (BlockStorageException error) when (Errno.NumberOf(error) == Errno.NoEntry)
+        {
+            return false;
+        }
+    }
+
+    private static FolderReader? Open(string path)
+    {
+        try
+        {
+            return new FolderReader(path, FolderBuffer);
+        }
+        catch (BlockStorageException error) when (Errno.NumberOf(error) == Errno.NoEntry)
+        {
+            return null;
+        }
+    }
+}
+
+/// <summary>Something in configfs is not as it should be.</summary>
+/// <param name="path">What.</param>
+internal sealed class ConfigDifferenceException(string path) : Exception($"{path} differs")
+{
+    /// <summary>Object or attribute.</summary>
+    public string Path { get; } = path;
 }

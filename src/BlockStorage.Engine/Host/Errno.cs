@@ -30,6 +30,7 @@ internal static class Errno
     public const int NotEmpty = 39;
     public const int Loop = 40;
     public const int NotSupported = 95;
+    public const int AddressInUse = 98;
     public const int Quota = 122;
 
     /// <summary>The exception for a failed call: the one place where error numbers become errors of the catalogue.</summary>

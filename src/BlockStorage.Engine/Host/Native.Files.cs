@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 
 namespace BlockStorage.Engine.Host;
@@ -161,6 +162,17 @@ internal static unsafe partial class Native
         return LastError == Errno.Exists ? false : throw Errno.Failure(LastError, "Linking", path);
     }
 
+    /// <summary>What a symbolic link holds; null where there is none.</summary>
+    public static string? ReadLink(string path, int limit)
+    {
+        var buffer = new byte[limit];
+        nint count;
+        fixed (byte* bytes = buffer)
+            count = readlink(path, bytes, (nuint)limit);
+        return count >= 0 ? Encoding.UTF8.GetString(buffer, 0, (int)count)
+            : LastError == Errno.NoEntry ? null : throw Errno.Failure(LastError, "Reading", path);
+    }
+
     /// <summary>Takes the lock of a file, which dies with the process; a lock that is held changes its kind.</summary>
     /// <returns>False when another holds it.</returns>
     public static bool TryLock(SafeFileHandle handle, string path, bool shared = false)
@@ -191,6 +203,9 @@ internal static unsafe partial class Native
 
     [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int symlink(string target, string path);
+
+    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial nint readlink(string path, byte* buffer, nuint size);
 
     [LibraryImport(Libc, SetLastError = true)]
     private static partial int flock(SafeFileHandle fd, int operation);

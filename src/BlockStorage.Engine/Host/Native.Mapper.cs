@@ -29,7 +29,8 @@ internal static unsafe partial class Native
     public static MappedDevice? FindMapped(string name, bool table = false)
     {
         const uint wantsTable = 16, noFlush = 2048;
-        if (Stat(MapperControl) is null)
+        using var control = OpenMapper();
+        if (control is null)
             return null;
         var buffer = new byte[16 << 10];
         Number(buffer, 0, 4);
@@ -37,13 +38,25 @@ internal static unsafe partial class Native
         Number(buffer, 16, MapperHeader);
         Number(buffer, 28, noFlush | (table ? wantsTable : 0));
         Encoding.ASCII.GetBytes(name, buffer.AsSpan(48, 127));
-        using SafeFileHandle control = Open(MapperControl, OpenMode.ReadWrite);
         fixed (byte* start = buffer)
         {
             if (ioctl(control, MapperTableStatus, (nint)start) < 0)
                 return LastError is Errno.NoDevice ? null : throw Errno.Failure(LastError, "Asking the device mapper for", name);
         }
         return ReadMapped(buffer);
+    }
+
+    // A node without a device mapper behind it is left by tools that make it on any kernel.
+    private static SafeFileHandle? OpenMapper()
+    {
+        try
+        {
+            return Open(MapperControl, OpenMode.ReadWrite);
+        }
+        catch (BlockStorageException error) when (Errno.NumberOf(error) is Errno.NoEntry or Errno.NoDevice or Errno.NoSuchDevice)
+        {
+            return null;
+        }
     }
 
     private static MappedDevice ReadMapped(byte[] buffer)

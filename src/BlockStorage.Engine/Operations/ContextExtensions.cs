@@ -104,7 +104,7 @@ internal static class ContextExtensions
         if (writer is null && context.TargetOf(volume.Id) is { ReadOnly: false } target)
         {
             var report = await (await context.Node.TargetDriverAsync(target.Driver, cancel).ConfigureAwait(false))
-                .ListAsync(cancel).ConfigureAwait(false);
+                .FindAsync(target.Name, cancel).ConfigureAwait(false);
             writer = report.Targets.FirstOrDefault(live => live.Iqn == target.Name)?.Sessions.FirstOrDefault()?.Initiator;
         }
         if (writer is not null)

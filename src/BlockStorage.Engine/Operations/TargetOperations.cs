@@ -86,7 +86,7 @@ internal sealed record Publish(TargetRecord Record, IReadOnlyList<GrantRecord> G
                 else
                     await driver.UnpublishAsync(Record.Name, force: true, CancellationToken.None).ConfigureAwait(false);
             },
-            async cancel => (await (await DriverAsync(context, cancel).ConfigureAwait(false)).ListAsync(cancel).ConfigureAwait(false))
+            async cancel => (await (await DriverAsync(context, cancel).ConfigureAwait(false)).FindAsync(Record.Name, cancel).ConfigureAwait(false))
                 .Targets.Any(live => live.Iqn == Record.Name && (Record.Lun is null || live.Luns.Any(lun => lun.Number == Record.Lun && lun.Online)))));
         return steps;
     }
@@ -208,7 +208,7 @@ internal sealed record Unpublish(TargetRecord Record, string What, bool RemoveTa
         if (Force)
             return;
         var driver = await context.Node.TargetDriverAsync(Record.Driver, cancel).ConfigureAwait(false);
-        var report = await driver.ListAsync(cancel).ConfigureAwait(false);
+        var report = await driver.FindAsync(Record.Name, cancel).ConfigureAwait(false);
         if (report.Targets.FirstOrDefault(live => live.Iqn == Record.Name)?.Sessions is { Count: > 0 } sessions)
             throw new BlockStorageException(BlockErrors.TargetHasSessions, $"{sessions[0].Initiator} is logged in to {Record.Name}.", Record.Name);
     }

@@ -7,12 +7,15 @@ namespace BlockStorage.Engine;
 public sealed partial class BlockStorageService
 {
     /// <inheritdoc/>
-    public Task<BlockPlan<IReadOnlyList<BlockRepairAction>>> RepairAsync(CancellationToken cancel) => Guard(async () =>
+    public Task<BlockPlan<IReadOnlyList<BlockRepairAction>>> RepairAsync(CancellationToken cancel) => RepairAsync(force: false, cancel);
+
+    /// <inheritdoc/>
+    public Task<BlockPlan<IReadOnlyList<BlockRepairAction>>> RepairAsync(bool force, CancellationToken cancel) => Guard(async () =>
     {
         IReadOnlyList<Repair> repairs;
         try
         {
-            repairs = await new RepairFinder(Context(Host.SilentSink.Instance)).FindAsync(cancel).ConfigureAwait(false);
+            repairs = await new RepairFinder(Context(Host.SilentSink.Instance), force).FindAsync(cancel).ConfigureAwait(false);
         }
         catch (BlockStorageException error) when (error.Error == BlockErrors.CatalogDamaged)
         {

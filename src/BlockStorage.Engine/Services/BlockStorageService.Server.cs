@@ -78,6 +78,7 @@ public sealed partial class BlockStorageService
             var verb = connector.Protocol == "local" ? "Connect-BlockVolume for volumes that are not published" : "Connect-BlockVolume for targets";
             Add(checks, connector.Name, $"{connector.Protocol} connector", Choice(connector.Protocol, verb, connector.Name, probe), probe);
         }
+        checks.Add(Services.BootCheck.Run(Path.GetDirectoryName(Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location))!));
         await AddStateAsync(checks, cancel).ConfigureAwait(false);
         foreach (var check in checks)
             check.Server = _node.Name;

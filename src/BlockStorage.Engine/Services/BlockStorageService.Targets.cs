@@ -19,10 +19,10 @@ public sealed partial class BlockStorageService
         var view = _catalog.Read(View.Read);
         var chosen = Choose(view, query);
         var reports = new Dictionary<string, TargetReport>(StringComparer.Ordinal);
-        foreach (var name in chosen.Select(target => target.Driver).Distinct())
+        foreach (var targets in chosen.GroupBy(target => target.Driver))
         {
-            var driver = await _node.TargetDriverAsync(name, cancel).ConfigureAwait(false);
-            reports[name] = await driver.ListAsync(cancel).ConfigureAwait(false);
+            var driver = await _node.TargetDriverAsync(targets.Key, cancel).ConfigureAwait(false);
+            reports[targets.Key] = await (targets.Count() == 1 ? driver.FindAsync(targets.First().Name, cancel) : driver.ListAsync(cancel)).ConfigureAwait(false);
         }
         return (IReadOnlyList<IscsiTarget>)chosen.Select(target =>
         {

@@ -2,13 +2,14 @@ using BlockStorage.Engine.Catalog;
 using BlockStorage.Engine.Connectors;
 using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Operations;
-using BlockStorage.Engine.Targets;
 using BlockStorage.Engine.Volumes;
 
 namespace BlockStorage.Engine.Services;
 
 /// <summary>Looks for differences between the catalogue and reality, safest repairs first. Changes nothing. Data is never deleted.</summary>
-internal sealed class RepairFinder(OperationContext context)
+/// <param name="context">Catalogue, drivers, secrets.</param>
+/// <param name="force">Also end sessions of targets that nobody granted.</param>
+internal sealed class RepairFinder(OperationContext context, bool force = false)
 {
     private readonly List<Repair> _found = [];
 
@@ -20,7 +21,7 @@ internal sealed class RepairFinder(OperationContext context)
         var view = context.Catalog.Read(View.Read);
         foreach (var pool in view.Pools.Where(pool => pool.State is not (BlockStates.Creating or BlockStates.Deleting)))
             await FindInPoolAsync(pool, view, cancel).ConfigureAwait(false);
-        await FindTargetsAsync(view, cancel).ConfigureAwait(false);
+        _found.AddRange(await new TargetRepairs(context, view, force).FindAsync(cancel).ConfigureAwait(false));
         await FindConnectionsAsync(view, cancel).ConfigureAwait(false);
         FindSecrets(view);
         return _found;
@@ -117,8 +118,8 @@ internal sealed class RepairFinder(OperationContext context)
             else
                 Add(item.Kind.ToString(), item.Id, $"It is in pool {pool.Name} but not in the catalogue.", "Add it to the catalogue.", (work, stop) => AdoptAsync(work, driver, pool, item, stop));
         }
-        // The list leaves descriptions unread; whether each can be read matters here.
-        foreach (var id in volumes.Keys.Concat(snapshots.Keys).Where(items.ContainsKey))
+        // Where the list leaves descriptions unread: whether each can be read matters here.
+        foreach (var id in volumes.Keys.Concat(snapshots.Keys).Where(id => items.TryGetValue(id, out var item) && item.Identity is null))
             items[id] = await driver.FindAsync(id, cancel).ConfigureAwait(false) ?? items[id];
         FindDrift(pool, driver, items, volumes, snapshots);
     }
@@ -150,36 +151,6 @@ internal sealed class RepairFinder(OperationContext context)
                     await driver.CleanAsync(snapshot.Id, stop).ConfigureAwait(false);
                     await driver.UpdateIdentityAsync(work.Get<SnapshotRecord>(snapshot.Id).ToIdentity(), stop).ConfigureAwait(false);
                 });
-        }
-    }
-
-    private async Task FindTargetsAsync(View view, CancellationToken cancel)
-    {
-        foreach (var driver in context.Node.TargetDrivers)
-        {
-            if (!(await driver.ProbeAsync(cancel).ConfigureAwait(false)).Usable)
-                continue;
-            var records = view.Targets.Where(target => target.Driver == driver.Name && target.State == BlockStates.Available).ToArray();
-            var report = await driver.ListAsync(cancel).ConfigureAwait(false);
-            foreach (var target in records)
-            {
-                var live = report.Targets.FirstOrDefault(candidate => candidate.Iqn == target.Name);
-                if (live is not null && (target.Lun is null || live.Luns.Any(lun => lun.Number == target.Lun && lun.Online)))
-                    continue;
-                Add("Target", target.Name, report.Running ? "It is not served." : $"The service of {driver.Name} does not run.", "Serve it again with the same name, unit, serial and access.", (work, stop) => RestoreAsync(work, driver, target.Id, stop));
-            }
-            foreach (var stray in report.Targets.Where(live => view.Targets.All(target => target.Name != live.Iqn)))
-            {
-                var busy = stray.Sessions.Count > 0;
-                Add("Target", stray.Iqn, "Our own service has it, but the catalogue does not know it.",
-                    busy ? "End its sessions, then run Repair-BlockStorage again." : "Remove the target; the data stays.",
-                    busy ? null : (_, stop) => driver.UnpublishAsync(stray.Iqn, force: false, stop));
-            }
-            foreach (var grant in records.SelectMany(target => view.GrantsOf(target.Id)).Where(grant => grant.UserName.Length > 0 && !context.Secrets.Has(grant.Id)))
-            {
-                var name = records.First(target => target.Id == grant.TargetId).Name;
-                Add("Target", name, $"The CHAP secret of {grant.Initiator} is lost (NeedsCredential).", $"Grant-IscsiTargetAccess -Target '{name}' -Initiator '{grant.Initiator}' -Credential (Get-Credential)", null);
-            }
         }
     }
 
@@ -252,14 +223,6 @@ internal sealed class RepairFinder(OperationContext context)
     {
         work.Catalog.Write(catalog => catalog.Update(catalog.Get<VolumeRecord>(id) with { Size = size }));
         return Task.CompletedTask;
-    }
-
-    private static async Task RestoreAsync(OperationContext work, ITargetDriver driver, string id, CancellationToken cancel)
-    {
-        var export = await work.ExportAsync(work.Get<TargetRecord>(id), cancel).ConfigureAwait(false);
-        var failures = await driver.RestoreAsync([export], work.Sink, cancel).ConfigureAwait(false);
-        if (failures.Count > 0)
-            throw failures[0].Error;
     }
 
     private static async Task ReleaseAsync(OperationContext work, IConnector connector, ConnectionRecord record, CancellationToken cancel)

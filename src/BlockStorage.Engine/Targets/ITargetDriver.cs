@@ -43,9 +43,18 @@ internal interface ITargetDriver
     /// <summary>What is really there. Empty when the service does not run; starts nothing.</summary>
     Task<TargetReport> ListAsync(CancellationToken cancel);
 
+    /// <summary>As ListAsync, where only this target is asked for; others may be left out.</summary>
+    Task<TargetReport> FindAsync(string iqn, CancellationToken cancel) => ListAsync(cancel);
+
     /// <summary>Makes all given exports be there, one by one; gives the failures.</summary>
     Task<IReadOnlyList<(ExportSpec Export, BlockStorageException Error)>> RestoreAsync(
         IReadOnlyList<ExportSpec> exports, IWorkSink sink, CancellationToken cancel);
+
+    /// <summary>What of a target of ours that is there is not as it should be, in words; null for nothing. Changes nothing.</summary>
+    Task<string?> CompareAsync(ExportSpec export, CancellationToken cancel) => Task.FromResult<string?>(null);
+
+    /// <summary>What is ours and belongs to no target, such as a device that another tool brought back. Changes nothing.</summary>
+    Task<IReadOnlyList<string>> FindLeftoversAsync(CancellationToken cancel) => Task.FromResult<IReadOnlyList<string>>([]);
 
     /// <summary>
     /// Removes what is ours and should not be: what another tool brought back, and what a crash left. Sessions end; the data

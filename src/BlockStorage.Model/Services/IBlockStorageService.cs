@@ -29,6 +29,8 @@ public interface IBlockStorageService : IAsyncDisposable
     Task<IReadOnlyList<BlockStorageEvent>> GetEventsAsync(EventQuery query, CancellationToken cancel);
     /// <summary>Differences between record and reality and what would set them right; running the plan does it.</summary>
     Task<BlockPlan<IReadOnlyList<BlockRepairAction>>> RepairAsync(CancellationToken cancel);
+    /// <summary>The same; when forced, sessions of targets that nobody granted end too.</summary>
+    Task<BlockPlan<IReadOnlyList<BlockRepairAction>>> RepairAsync(bool force, CancellationToken cancel);
 
     /// <summary>Pools.</summary>
     Task<IReadOnlyList<BlockPool>> GetPoolsAsync(ObjectQuery query, CancellationToken cancel);

@@ -7,6 +7,10 @@ namespace BlockStorage.Commands;
 [OutputType(typeof(BlockRepairAction), typeof(BlockStorageJob))]
 public sealed class RepairBlockStorageCommand : BlockStorageCommand
 {
+    /// <summary>End the sessions of targets that the catalogue does not know, and remove these targets.</summary>
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
     /// <summary>Run it as a job.</summary>
     [Parameter]
     public SwitchParameter AsJob { get; set; }
@@ -17,5 +21,5 @@ public sealed class RepairBlockStorageCommand : BlockStorageCommand
 
     /// <inheritdoc/>
     protected override void ProcessRecord() =>
-        Try(null, () => Change(null, (service, cancel) => service.RepairAsync(cancel), actions => actions));
+        Try(null, () => Change(null, (service, cancel) => service.RepairAsync(Force, cancel), actions => actions));
 }

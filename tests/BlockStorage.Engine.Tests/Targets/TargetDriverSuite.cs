@@ -77,6 +77,7 @@ public abstract class TargetDriverSuite : IAsyncLifetime
         Assert.Equal(new ScsiUnit(1, export.Lun!.Serial, Size, false), unit);
     }
 
+    /// <summary>LP 1398078: a target that exists already is no error.</summary>
     [RootFact]
     public async Task Publish_twice_changes_nothing_and_corrects_only_what_differs()
     {
@@ -91,6 +92,7 @@ public abstract class TargetDriverSuite : IAsyncLifetime
         Assert.Equal([Other], live.Initiators);
     }
 
+    /// <summary>Scenario 6.</summary>
     [RootFact]
     public async Task Only_the_right_secret_gets_in()
     {
@@ -101,6 +103,7 @@ public abstract class TargetDriverSuite : IAsyncLifetime
         await AssertRefusedAsync(BlockErrors.CredentialRequired, Login(export, null));
     }
 
+    /// <summary>Scenario 6.</summary>
     [RootFact]
     public async Task Only_the_granted_initiator_gets_in()
     {
@@ -196,6 +199,7 @@ public abstract class TargetDriverSuite : IAsyncLifetime
         await IscsiDiscovery.ProveLoginAsync(Login(shared, Chap), default);
     }
 
+    /// <summary>LP 1159948, 1304122, 1305343: sessions refuse the removal, and force does remove.</summary>
     [RootFact]
     public async Task A_session_holds_the_target_unless_forced()
     {
@@ -211,6 +215,7 @@ public abstract class TargetDriverSuite : IAsyncLifetime
         AssertIdle(await _driver.ListAsync(default));
     }
 
+    /// <summary>Scenario 16, the target's side.</summary>
     [RootFact]
     public async Task Resize_shows_the_new_size_to_a_session()
     {
@@ -322,6 +327,7 @@ public abstract class TargetDriverSuite : IAsyncLifetime
         Assert.Equal(_portal, await _driver.ChoosePortalAsync("127.0.0.1", 0, default));
     }
 
+    /// <summary>rtslib issue 36: edits at the same time do not disturb each other.</summary>
     [RootFact]
     public async Task Many_publish_at_once()
     {

@@ -65,19 +65,24 @@ internal sealed partial class LioAccess(ConfigFs fs)
     }
 
     /// <summary>Makes the access lists be as given. Those that are not wanted go first, and with them their sessions.</summary>
-    public void Apply(ExportSpec export)
+    /// <param name="export">What is wanted.</param>
+    /// <param name="created">The target is new: nothing is there that must be looked at.</param>
+    public void Apply(ExportSpec export, bool created)
     {
-        foreach (var initiator in Initiators(export.Iqn).Except(export.Grants.Select(grant => grant.Initiator)).ToArray())
-            Remove(export.Iqn, initiator);
+        if (!created)
+        {
+            foreach (var initiator in Initiators(export.Iqn).Except(export.Grants.Select(grant => grant.Initiator)).ToArray())
+                Remove(export.Iqn, initiator);
+        }
         // Locked before secrets come, opened only when those without one are all that are left.
         fs.Set($"{LioNames.Group(export.Iqn)}/attrib/authentication", export.Grants.Any(grant => grant.Chap is null) ? "0" : "1");
         foreach (var grant in export.Grants)
         {
             var list = $"{Folder(export.Iqn)}/{grant.Initiator}";
-            fs.Make(list);
-            SetCredential($"{list}/auth", grant.Chap, "");
-            SetCredential($"{list}/auth", grant.Chap is null ? null : export.MutualChap, "_mutual");
-            ApplyUnit(export, list);
+            var empty = fs.Make(list);
+            SetCredential($"{list}/auth", grant.Chap, "", empty);
+            SetCredential($"{list}/auth", grant.Chap is null ? null : export.MutualChap, "_mutual", empty);
+            ApplyUnit(export, list, empty);
         }
     }
 
@@ -103,16 +108,18 @@ internal sealed partial class LioAccess(ConfigFs fs)
         fs.Remove(list);
     }
 
-    private void ApplyUnit(ExportSpec export, string list)
+    private void ApplyUnit(ExportSpec export, string list, bool empty)
     {
-        foreach (var unit in Units(list).Where(unit => unit != $"lun_{export.Lun?.Number}"))
-            RemoveMapping($"{list}/{unit}");
+        if (!empty)
+        {
+            foreach (var unit in Units(list).Where(unit => unit != $"lun_{export.Lun?.Number}"))
+                RemoveMapping($"{list}/{unit}");
+        }
         if (export.Lun is not { } lun)
             return;
         var mapping = $"{list}/lun_{lun.Number}";
-        fs.Make(mapping);
         // The portal group says how a new one begins, so that none is writable for a moment.
-        if (ConfigFs.Links(mapping).Count == 0)
+        if (fs.Make(mapping) || ConfigFs.Links(mapping).Count == 0)
             fs.Link($"{LioNames.Group(export.Iqn)}/lun/lun_{lun.Number}", $"{mapping}/{UnitLink}");
         fs.Set($"{mapping}/write_protect", lun.ReadOnly ? "1" : "0");
     }
@@ -124,14 +131,18 @@ internal sealed partial class LioAccess(ConfigFs fs)
         fs.Remove(mapping);
     }
 
-    private void SetCredential(string folder, ChapCredential? chap, string suffix)
+    private void SetCredential(string folder, ChapCredential? chap, string suffix, bool empty)
     {
-        Set($"{folder}/userid{suffix}", chap?.UserName);
-        Set($"{folder}/password{suffix}", chap?.Secret);
+        Set($"{folder}/userid{suffix}", chap?.UserName, empty);
+        Set($"{folder}/password{suffix}", chap?.Secret, empty);
     }
 
-    private void Set(string path, string? value)
+    private void Set(string path, string? value, bool empty)
     {
+        if (empty && value is not null)
+            fs.Write(path, value);
+        if (empty)
+            return;
         var now = ConfigFs.Read(path);
         if (now is { Length: > 0 } && now != Unset ? now != value : value is not null)
             fs.Write(path, value ?? Unset);

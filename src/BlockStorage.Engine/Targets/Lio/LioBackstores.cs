@@ -21,6 +21,7 @@ internal sealed partial class LioBackstores(ConfigFs fs, LioNames names)
     private const string Block = "iblock";
     private const string File = "fileio";
     private const int FileNameLimit = 255;
+    private const int Attempts = 3;
 
     /// <summary>Refuses what LIO could not take.</summary>
     /// <exception cref="BlockStorageException">VolumeDamaged, InvalidPath, InvalidArgument.</exception>
@@ -66,12 +67,31 @@ internal sealed partial class LioBackstores(ConfigFs fs, LioNames names)
     /// <returns>Object in configfs.</returns>
     public string Make(LunSpec lun)
     {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return TryMake(lun);
+            }
+            catch (BlockStorageException error) when (Errno.NumberOf(error) == Errno.NoEntry && attempt < Attempts)
+            {
+                // Another one of the same adapter went, and the adapter with it; or somebody cleaned up what a crash had left.
+            }
+        }
+    }
+
+    private string TryMake(LunSpec lun)
+    {
         var status = Native.Stat(lun.Path)!.Value;
         var plugin = status.IsBlockDevice ? Block : File;
-        Remove(lun.Serial);
         var path = names.Backstore(plugin, lun.Serial);
         fs.Make(System.IO.Path.GetDirectoryName(path)!);
-        fs.Make(path);
+        if (!fs.Make(path))
+        {
+            Remove(lun.Serial);
+            fs.Make(System.IO.Path.GetDirectoryName(path)!);
+            fs.Make(path);
+        }
         // Of files the page cache of this machine is the disk's write cache, announced as such: what is flushed is safe.
         fs.Write($"{path}/control", plugin == Block
             ? $"udev_path={lun.Path}{(lun.ReadOnly ? ",readonly=1" : "")}"
@@ -91,21 +111,33 @@ internal sealed partial class LioBackstores(ConfigFs fs, LioNames names)
             fs.Write($"{backstore.Path}/control", string.Create(CultureInfo.InvariantCulture, $"fd_dev_size={size}"));
     }
 
-    /// <summary>Removes ours of a serial, and what targetcli made of it again. Nothing to do when there is none.</summary>
+    /// <summary>Removes ours of a serial. Nothing to do when there is none.</summary>
     /// <exception cref="BlockStorageException">TargetInUse: a target that is not ours publishes it too.</exception>
     public void Remove(string serial)
     {
         foreach (var plugin in new[] { Block, File })
             RemoveAt(names.Backstore(plugin, serial));
-        foreach (var path in Everywhere(LioNames.IsToolAdapter).Where(path => System.IO.Path.GetFileName(path) == LioNames.BackstoreName(serial)))
+    }
+
+    /// <summary>Removes what targetcli made again of one of ours, unless somebody publishes it.</summary>
+    public void RemoveCopy(string path)
+    {
+        if (IsOurs(path, LioNames.IsToolAdapter) && Users(path).Count == 0)
             RemoveAt(path);
     }
 
     /// <summary>Removes one.</summary>
     public void RemoveAt(string path)
     {
-        RequireUnused(path, "");
-        fs.Remove(path);
+        try
+        {
+            fs.Remove(path);
+        }
+        catch (BlockStorageException error) when (Errno.NumberOf(error) == Errno.Busy)
+        {
+            RequireUnused(path, "");
+            throw;
+        }
         fs.RemoveEmpty(System.IO.Path.GetDirectoryName(path)!);
     }
 
@@ -119,15 +151,22 @@ internal sealed partial class LioBackstores(ConfigFs fs, LioNames names)
     }
 
     /// <summary>Backstores of ours in this state root that no target publishes, and those that targetcli made again.</summary>
-    public IReadOnlyList<string> Orphans() =>
-        Everywhere(adapter => names.IsOurAdapter(adapter) || LioNames.IsToolAdapter(adapter)).Where(path => Users(path).Count == 0).ToArray();
-
-    private static IEnumerable<string> Everywhere(Func<string, bool> adapters) =>
+    /// <param name="marked">Serials in the marks of targets: what a target is about to publish, or to let go, is no orphan.</param>
+    public IReadOnlyList<string> Orphans(IReadOnlySet<string> marked) => (
         from adapter in ConfigFs.Objects(LioNames.Core)
-        where (adapter.StartsWith(Block, StringComparison.Ordinal) || adapter.StartsWith(File, StringComparison.Ordinal)) && adapters(adapter)
+        where names.IsOurAdapter(adapter) || LioNames.IsToolAdapter(adapter)
         from name in ConfigFs.Objects($"{LioNames.Core}/{adapter}")
-        where name.StartsWith(LioNames.BackstorePrefix, StringComparison.Ordinal) && LioNames.IsSerial(name[LioNames.BackstorePrefix.Length..])
-        select $"{LioNames.Core}/{adapter}/{name}";
+        let path = $"{LioNames.Core}/{adapter}/{name}"
+        where IsOurs(path, _ => true) && Users(path).Count == 0
+            && !(names.IsOurAdapter(adapter) && marked.Contains(name[LioNames.BackstorePrefix.Length..]))
+        select path).ToArray();
+
+    private static bool IsOurs(string path, Func<string, bool> adapters)
+    {
+        var (name, adapter) = (System.IO.Path.GetFileName(path), System.IO.Path.GetFileName(System.IO.Path.GetDirectoryName(path)!));
+        return (adapter.StartsWith(Block, StringComparison.Ordinal) || adapter.StartsWith(File, StringComparison.Ordinal)) && adapters(adapter)
+            && name.StartsWith(LioNames.BackstorePrefix, StringComparison.Ordinal) && LioNames.IsSerial(name[LioNames.BackstorePrefix.Length..]);
+    }
 
     // Members of the only port group are the units that publish it: "iSCSI/iqn/tpgt_1/lun_1", one a line.
     private static IReadOnlyList<string> Users(string path) =>
@@ -140,11 +179,25 @@ internal sealed partial class LioBackstores(ConfigFs fs, LioNames names)
         {
             fs.Write($"{path}/enable", "1");
         }
+        catch (BlockStorageException error) when (Errno.NumberOf(error) == Errno.Busy && RemoveCopies(lun.Serial))
+        {
+            fs.Write($"{path}/enable", "1");
+        }
         catch (BlockStorageException error) when (Errno.NumberOf(error) == Errno.Busy)
         {
             var device = new System.IO.FileInfo(lun.Path).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? lun.Path;
             throw new BlockStorageException(BlockErrors.DeviceInUse, $"'{lun.Path}' cannot be published: {DeviceHolders.Describe(device)} holds it.", lun.Path, cause: error);
         }
+    }
+
+    // Copies that targetcli made of a device hold it.
+    private bool RemoveCopies(string serial)
+    {
+        var copies = Orphans(new HashSet<string>()).Where(path => System.IO.Path.GetFileName(path) == LioNames.BackstoreName(serial)
+            && LioNames.IsToolAdapter(System.IO.Path.GetFileName(System.IO.Path.GetDirectoryName(path)!))).ToArray();
+        foreach (var path in copies)
+            RemoveAt(path);
+        return copies.Length > 0;
     }
 
     // The kernel refuses where the device has no discard, which is the best way to ask.

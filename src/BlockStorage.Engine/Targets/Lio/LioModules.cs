@@ -16,9 +16,9 @@ internal static partial class LioModules
     /// <summary>Loads what is missing, where we may, and tells what stays missing.</summary>
     public static async Task<DriverProbe> ProbeAsync(ICommandRunner runner, CancellationToken cancel)
     {
-        var core = Directory.Exists(LioNames.Core) || await LoadAsync(runner, CoreModule, cancel).ConfigureAwait(false);
-        var fabric = IsLoaded(FabricModule) || await LoadAsync(runner, FabricModule, cancel).ConfigureAwait(false);
-        var mounted = Directory.Exists(LioNames.Core) || Mounts.IsMountPoint(ConfigFs.Root);
+        var core = Directory.Exists(LioNames.Core) || IsLoaded(CoreModule) || await LoadAsync(runner, CoreModule, cancel).ConfigureAwait(false);
+        var fabric = Directory.Exists(LioNames.Fabric) || IsLoaded(FabricModule) || await LoadAsync(runner, FabricModule, cancel).ConfigureAwait(false);
+        var mounted = Directory.Exists(LioNames.Core) || Mounts.IsMountPoint(ConfigFs.Root) || Mount();
         var version = VersionNumber().Match(ConfigFs.Read($"{LioNames.Target}/version") ?? "").Groups["version"].Value;
         return DriverChecks.Probe(Capabilities, version,
         [
@@ -41,7 +41,23 @@ internal static partial class LioModules
         fs.Make(LioNames.Fabric);
     }
 
-    private static bool IsLoaded(string module) => Directory.Exists(LioNames.Fabric) || Directory.Exists($"/sys/module/{module}");
+    private static bool IsLoaded(string module) => Directory.Exists($"/sys/module/{module}");
+
+    // "ip netns exec" gives its command a bare /sys of its own.
+    private static bool Mount()
+    {
+        if (!Environment.IsPrivilegedProcess || !Directory.Exists(ConfigFs.Root))
+            return false;
+        try
+        {
+            Mounts.Mount("configfs", ConfigFs.Root, "configfs");
+            return true;
+        }
+        catch (BlockStorageException)
+        {
+            return Mounts.IsMountPoint(ConfigFs.Root);
+        }
+    }
 
     private static async Task<bool> LoadAsync(ICommandRunner runner, string module, CancellationToken cancel)
     {

@@ -61,6 +61,19 @@ internal sealed class LioNames(StateRoot root)
     /// <summary>Whether an adapter is one that rtslib makes.</summary>
     public static bool IsToolAdapter(string name) => Number(name) is >= 0 and < 1 << RootShift;
 
+    /// <summary>In words, what an object or attribute of a target is about.</summary>
+    public static string Explain(string path, string iqn)
+    {
+        var part = path.StartsWith(Group(iqn), StringComparison.Ordinal) ? path[Group(iqn).Length..].Split('/') is { Length: > 1 } parts ? parts[1] : "" : "lun";
+        return part switch
+        {
+            "acls" => "its access rights or their secrets are not as granted",
+            "np" => "it listens at other addresses",
+            "lun" or "param" => "its logical unit is not as published",
+            _ => "its settings differ",
+        };
+    }
+
     private string MarkPrefix => $"{MarkWord}.{Convert.ToHexStringLower(_root, 0, 4)}.";
 
     private int RootBits => (_root[4] << 8 | _root[5]) & 0x3FF;

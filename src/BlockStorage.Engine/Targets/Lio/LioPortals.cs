@@ -9,6 +9,7 @@ internal sealed class LioPortals(ConfigFs fs)
 {
     private const int DefaultPort = Iscsi.IscsiDiscovery.DefaultPort;
     private const int Attempts = 40;
+    private const int PauseMilliseconds = 5;
 
     /// <summary>Refuses what is no address.</summary>
     /// <exception cref="BlockStorageException">InvalidArgument.</exception>
@@ -22,10 +23,10 @@ internal sealed class LioPortals(ConfigFs fs)
     public static IReadOnlyList<Portal> List(string iqn) => ConfigFs.Objects($"{LioNames.Group(iqn)}/np").Select(Portal.Parse).ToArray();
 
     /// <summary>Closes portals that are not wanted, then opens those that are missing.</summary>
-    public void Apply(string iqn, IReadOnlyList<Portal> wanted)
+    public void Apply(string iqn, IReadOnlyList<Portal> wanted, bool created)
     {
         var names = wanted.Select(Name).ToHashSet(StringComparer.Ordinal);
-        var present = ConfigFs.Objects($"{LioNames.Group(iqn)}/np");
+        var present = created ? [] : ConfigFs.Objects($"{LioNames.Group(iqn)}/np");
         foreach (var name in present.Where(name => !names.Contains(Name(Portal.Parse(name)))))
             fs.Remove($"{LioNames.Group(iqn)}/np/{name}");
         foreach (var portal in wanted.Where(portal => !present.Select(Portal.Parse).Select(Name).Contains(Name(portal))))
@@ -56,16 +57,23 @@ internal sealed class LioPortals(ConfigFs fs)
     private void Open(string iqn, Portal portal)
     {
         var address = IPAddress.Parse(portal.Address);
-        // LIO itself would take an address that is not of this machine, and a wildcard beside a socket that is in its way.
-        if (RefusalAsync(address, portal, CancellationToken.None).GetAwaiter().GetResult() is { } refusal)
-            throw Unusable(portal, address, refusal);
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            fs.Make($"{LioNames.Group(iqn)}/np/{Name(portal)}");
-        }
-        catch (BlockStorageException error) when (Errno.NumberOf(error) is Errno.Invalid)
-        {
-            throw Unusable(portal, address, PortalProbe.Refusal(address, portal.Port) ?? new SocketException((int)SocketError.AddressAlreadyInUse));
+            // LIO itself would take an address that is not of this machine, and a wildcard beside a socket that is in its way.
+            if (RefusalAsync(address, portal, CancellationToken.None).GetAwaiter().GetResult() is { } refusal)
+                throw Unusable(portal, address, refusal);
+            try
+            {
+                fs.Make($"{LioNames.Group(iqn)}/np/{Name(portal)}");
+                return;
+            }
+            catch (BlockStorageException error) when (Errno.NumberOf(error) is Errno.Invalid or Errno.AddressInUse)
+            {
+                // The last target that listened there may be going at this instant.
+                if (attempt == Attempts)
+                    throw Unusable(portal, address, PortalProbe.Refusal(address, portal.Port) ?? new SocketException((int)SocketError.AddressAlreadyInUse));
+                Thread.Sleep(PauseMilliseconds);
+            }
         }
     }
 
@@ -80,31 +88,35 @@ internal sealed class LioPortals(ConfigFs fs)
             if (refusal?.SocketErrorCode != SocketError.AddressAlreadyInUse)
                 return refusal;
             // A socket without a process is the kernel's: its folder appears a moment after it and goes a moment before it.
-            if (attempt == Attempts || ListeningSockets.Owners(address, portal.Port).Count > 0)
+            // Who else has it is found out once, for it takes a look at every open file of every process.
+            if (attempt == Attempts || Covering(address, portal.Port, exactly: false) is not null || (attempt == 2 && ListeningSockets.Owners(address, portal.Port).Count > 0))
                 return refusal;
-            await Task.Delay(5, cancel).ConfigureAwait(false);
+            await Task.Delay(PauseMilliseconds, cancel).ConfigureAwait(false);
         }
     }
 
     private static BlockStorageException Unusable(Portal portal, IPAddress address, SocketException why)
     {
         var taken = why.SocketErrorCode == SocketError.AddressAlreadyInUse;
-        var target = taken ? Find(group => ConfigFs.Objects($"{group}/np").Select(Portal.Parse).Any(other => other.Port == portal.Port && InTheWay(other, address))) : null;
+        var target = taken ? Covering(address, portal.Port, exactly: true) : null;
         return target is null
             ? PortalProbe.Unusable(portal, address, why)
             : new BlockStorageException(BlockErrors.PortalUnreachable, $"Nothing can listen at {portal}: the LIO target '{target}' listens at an address that covers it.",
                 portal.ToString(), "Set-BlockStorageConfiguration -PortalAddress ADDRESS -PortalPort PORT");
     }
 
+    // A target of LIO, of anybody, whose portal leaves no room for this one.
+    private static string? Covering(IPAddress address, int port, bool exactly) => Find(group => ConfigFs.Objects($"{group}/np").Select(Portal.Parse)
+        .Any(other => other.Port == port && InTheWay(other, address) && (exactly || Name(other) != Name(new Portal(address.ToString(), port)))));
+
     private static bool InTheWay(Portal other, IPAddress address) => IPAddress.TryParse(other.Address, out var taken)
         && (taken.Equals(address) || taken.Equals(IPAddress.Any) || taken.Equals(IPAddress.IPv6Any) || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any));
 
     // The name of the first target with such a portal group, of anybody. There may be many targets, and the first has it mostly.
-    private static string? Find(Func<string, bool> matches) => Targets().FirstOrDefault(iqn =>
-        matches(LioNames.Group(iqn)) || ConfigFs.Objects($"{LioNames.Fabric}/{iqn}").Any(group => group.StartsWith("tpgt_", StringComparison.Ordinal) && matches($"{LioNames.Fabric}/{iqn}/{group}")));
+    private static string? Find(Func<string, bool> matches) => ConfigFs.Each(LioNames.Fabric).FirstOrDefault(iqn => matches(LioNames.Group(iqn)))
+        ?? ConfigFs.Each(LioNames.Fabric).FirstOrDefault(iqn => ConfigFs.Objects($"{LioNames.Fabric}/{iqn}")
+            .Any(group => group.StartsWith("tpgt_", StringComparison.Ordinal) && group != "tpgt_1" && matches($"{LioNames.Fabric}/{iqn}/{group}")));
 
-    private static IEnumerable<string> Targets() => Directory.Exists(LioNames.Fabric)
-        ? Directory.EnumerateDirectories(LioNames.Fabric).Select(path => Path.GetFileName(path)) : [];
 
     private static string Name(Portal portal) =>
         IPAddress.TryParse(portal.Address, out var address) ? new Portal(address.ToString(), portal.Port).ToString() : portal.ToString();

@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
 using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Operations;
 using BlockStorage.Services;
@@ -11,6 +14,7 @@ namespace BlockStorage.Engine.Targets.Lio;
 internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, ConfigFs? fs = null) : ITargetDriver
 {
     private static readonly TimeSpan LockLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan EndingLimit = TimeSpan.FromMilliseconds(500);
     private readonly ConfigFs _fs = fs ?? new ConfigFs();
     private readonly LioTree _tree = new(root, new LioNames(root), fs ?? new ConfigFs());
 
@@ -40,21 +44,21 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
     {
         LioTree.Check(export);
         await LioModules.StartAsync(_fs, runner, cancel).ConfigureAwait(false);
-        await LockedAsync(() => Publish(export), cancel).ConfigureAwait(false);
+        await LockedAsync(export.Iqn, () => _tree.Publish(export), cancel).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public Task RemoveLunAsync(string iqn, int lun, CancellationToken cancel) => LockedAsync(() =>
+    public Task RemoveLunAsync(string iqn, int lun, CancellationToken cancel) => LockedAsync(iqn, () =>
     {
         if (_tree.IsOurs(iqn))
             _tree.RemoveUnit(iqn, lun);
     }, cancel);
 
     /// <inheritdoc/>
-    public Task UnpublishAsync(string iqn, bool force, CancellationToken cancel) => LockedAsync(() => Unpublish(iqn, force), cancel);
+    public Task UnpublishAsync(string iqn, bool force, CancellationToken cancel) => LockedAsync(iqn, () => Unpublish(iqn, force), cancel);
 
     /// <inheritdoc/>
-    public Task ResizeAsync(ExportSpec export, CancellationToken cancel) => LockedAsync(() =>
+    public Task ResizeAsync(ExportSpec export, CancellationToken cancel) => LockedAsync(export.Iqn, () =>
     {
         if (export.Lun is not { } lun || !_tree.IsOurs(export.Iqn) || _tree.Backstore(export.Iqn, lun.Number) is not { } backstore)
             throw new BlockStorageException(BlockErrors.TargetNotFound, $"LIO has no target '{export.Iqn}' with something that could be resized.", export.Iqn, "Repair-BlockStorage");
@@ -64,10 +68,15 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
     /// <inheritdoc/>
     public Task<TargetReport> ListAsync(CancellationToken cancel) => Task.Run(() =>
     {
-        var ours = Ours().ToArray();
+        var ours = Ours().Order(StringComparer.Ordinal).ToArray();
         return new TargetReport(Directory.Exists(LioNames.Fabric), ours.Select(_tree.Describe).ToArray(),
             ours.SelectMany(LioPortals.List).Distinct().ToArray());
     }, cancel);
+
+    /// <inheritdoc/>
+    public Task<TargetReport> FindAsync(string iqn, CancellationToken cancel) => Task.Run(() => _tree.IsOurs(iqn)
+        ? new TargetReport(true, [_tree.Describe(iqn)], LioPortals.List(iqn))
+        : new TargetReport(Directory.Exists(LioNames.Fabric), [], []), cancel);
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<(ExportSpec Export, BlockStorageException Error)>> RestoreAsync(
@@ -89,6 +98,18 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
     }
 
     /// <inheritdoc/>
+    public async Task<string?> CompareAsync(ExportSpec export, CancellationToken cancel)
+    {
+        string? differs = null;
+        await LockedAsync(export.Iqn, () => differs = Compare(export), cancel).ConfigureAwait(false);
+        return differs;
+    }
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<string>> FindLeftoversAsync(CancellationToken cancel) => Task.Run(
+        () => (IReadOnlyList<string>)_tree.Orphans().Select(path => Path.GetFileName(path)).ToArray(), cancel);
+
+    /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> CleanAsync(Func<IReadOnlySet<string>> wanted, CancellationToken cancel)
     {
         var present = Ours().ToArray();
@@ -99,35 +120,42 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
             await UnpublishAsync(iqn, force: true, cancel).ConfigureAwait(false);
             removed.Add(iqn);
         }
-        await LockedAsync(() =>
+        foreach (var iqn in _tree.Noted())
         {
-            _tree.Forget();
-            foreach (var path in _tree.Backstores.Orphans())
+            await LockedAsync(iqn, () =>
             {
-                _tree.Backstores.RemoveAt(path);
-                removed.Add(Path.GetFileName(path));
-            }
-        }, cancel).ConfigureAwait(false);
+                if (!_tree.IsOurs(iqn))
+                    _tree.Forget(iqn);
+            }, cancel).ConfigureAwait(false);
+        }
+        foreach (var path in _tree.Orphans())
+        {
+            _tree.Backstores.RemoveAt(path);
+            removed.Add(Path.GetFileName(path));
+        }
         return removed;
     }
 
-    private IEnumerable<string> Ours() => ConfigFs.Objects(LioNames.Fabric).Where(_tree.IsOurs);
+    private IEnumerable<string> Ours() => ConfigFs.Each(LioNames.Fabric).Where(_tree.IsOurs);
 
-    private void Publish(ExportSpec export)
+    // What a publish would change first.
+    private string? Compare(ExportSpec export)
     {
-        var created = _tree.Begin(export);
+        if (!_tree.IsMarked(export.Iqn))
+            return "LIO does not have it, or only its name";
         try
         {
-            _tree.ApplyUnit(export);
-            new LioPortals(_fs).Apply(export.Iqn, export.Portals);
-            // Access comes last: an initiator that is let in finds everything there.
-            new LioAccess(_fs).Apply(export);
-            _fs.Set($"{LioNames.Group(export.Iqn)}/enable", "1");
+            LioTree.Check(export);
+            new LioTree(root, new LioNames(root), new ConfigFs(look: true)).Publish(export);
+            return null;
         }
-        catch (BlockStorageException) when (created)
+        catch (ConfigDifferenceException difference)
         {
-            _tree.Remove(export.Iqn);
-            throw;
+            return LioNames.Explain(difference.Path, export.Iqn);
+        }
+        catch (BlockStorageException error)
+        {
+            return error.Message;
         }
     }
 
@@ -138,20 +166,51 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
             _tree.Forget(iqn);
             return;
         }
-        if (!force && LioAccess.Sessions(iqn, LioAccess.Initiators(iqn)) is { Count: > 0 } sessions)
-            throw new BlockStorageException(BlockErrors.TargetHasSessions,
-                $"'{iqn}' has {sessions.Count} session(s): {string.Join(", ", sessions.Select(session => $"{session.Initiator} from {session.Address}"))}.", iqn);
+        if (!force)
+            CloseToNewSessions(iqn);
         _tree.Remove(iqn);
     }
 
-    private Task LockedAsync(Action work, CancellationToken cancel) => Task.Run(() =>
+    // Without portals nobody comes in while we look: the kernel waits for logins that are under way.
+    private void CloseToNewSessions(string iqn)
+    {
+        RequireNoSession(iqn);
+        var portals = LioPortals.List(iqn);
+        new LioPortals(_fs).Remove(iqn);
+        try
+        {
+            RequireNoSession(iqn);
+        }
+        catch (BlockStorageException)
+        {
+            new LioPortals(_fs).Apply(iqn, portals, created: false);
+            throw;
+        }
+    }
+
+    // A session that is ending counts for a moment after its initiator has gone.
+    private static void RequireNoSession(string iqn)
+    {
+        var clock = Stopwatch.StartNew();
+        while (LioAccess.Sessions(iqn, LioAccess.Initiators(iqn)) is { Count: > 0 } sessions)
+        {
+            if (clock.Elapsed > EndingLimit)
+                throw new BlockStorageException(BlockErrors.TargetHasSessions,
+                    $"'{iqn}' has {sessions.Count} session(s): {string.Join(", ", sessions.Select(session => $"{session.Initiator} from {session.Address}"))}.", iqn);
+            Thread.Sleep(10);
+        }
+    }
+
+    // One lock a target: one that waits for a session to end, or for a device that hangs, keeps no other from its work.
+    private Task LockedAsync(string iqn, Action work, CancellationToken cancel) => Task.Run(() =>
     {
         if (!Directory.Exists(root.LockFolder))
         {
             StateRoot.EnsureFolder(root.Home);
             StateRoot.EnsureFolder(root.LockFolder);
         }
-        using var held = FileLock.Wait(Path.Combine(root.LockFolder, "lio"), LockLimit, holder: $"process {Environment.ProcessId}", cancel: cancel);
+        var name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(iqn)).AsSpan(0, 10));
+        using var held = FileLock.Wait(Path.Combine(root.LockFolder, $"lio-{name}"), LockLimit, holder: $"process {Environment.ProcessId}", cancel: cancel);
         work();
     }, cancel);
 }

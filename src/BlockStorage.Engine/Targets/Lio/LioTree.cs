@@ -31,31 +31,54 @@ internal sealed class LioTree(StateRoot root, LioNames names, ConfigFs fs)
     }
 
     /// <summary>Whether a target is there and ours: by its mark, or while it is empty by our note that we make or remove it.</summary>
-    public bool IsOurs(string iqn) => names.IsMark(ConfigFs.Read(LioNames.MarkFile(iqn)), out _)
-        || (_intents.Has(iqn) && ConfigFs.Exists($"{LioNames.Fabric}/{iqn}") && IsEmpty(iqn));
+    public bool IsOurs(string iqn) => IsMarked(iqn) || (_intents.Has(iqn) && ConfigFs.Exists($"{LioNames.Fabric}/{iqn}") && IsEmpty(iqn));
+
+    /// <summary>Whether a target has our mark, and so more than its name.</summary>
+    public bool IsMarked(string iqn) => names.IsMark(ConfigFs.Read(LioNames.MarkFile(iqn)), out _);
+
+    /// <summary>Makes a target be as given.</summary>
+    public void Publish(ExportSpec export)
+    {
+        var created = Begin(export);
+        try
+        {
+            ApplyUnit(export, created);
+            new LioPortals(fs).Apply(export.Iqn, export.Portals, created);
+            // Access comes last: an initiator that is let in finds everything there.
+            Access.Apply(export, created);
+            fs.Set($"{LioNames.Group(export.Iqn)}/enable", "1");
+        }
+        catch (BlockStorageException) when (created)
+        {
+            Remove(export.Iqn);
+            throw;
+        }
+    }
 
     /// <summary>Makes the target with its mark and rules, closed to everybody.</summary>
     /// <returns>Whether it was not there.</returns>
     /// <exception cref="BlockStorageException">TargetInUse: somebody else's.</exception>
-    public bool Begin(ExportSpec export)
+    private bool Begin(ExportSpec export)
     {
         var iqn = export.Iqn;
         var created = !ConfigFs.Exists($"{LioNames.Fabric}/{iqn}");
-        if (!created && !IsOurs(iqn))
+        string? serial = null;
+        var marked = !created && names.IsMark(ConfigFs.Read(LioNames.MarkFile(iqn)), out serial);
+        if (!created && !marked && !IsOurs(iqn))
             throw new BlockStorageException(BlockErrors.TargetInUse, $"LIO has a target '{iqn}' that BlockStorage did not make.", iqn, $"targetcli /iscsi/{iqn} ls");
-        if (!names.IsMark(ConfigFs.Read(LioNames.MarkFile(iqn)), out var serial))
+        if (!marked)
         {
             _intents.Begin(iqn);
             fs.Make($"{LioNames.Fabric}/{iqn}");
             fs.Make(LioNames.Group(iqn));
             fs.Write(LioNames.MarkFile(iqn), names.Mark(export.Lun?.Serial));
+            _intents.End(iqn);
         }
         else if (serial != export.Lun?.Serial)
         {
             RemoveUnits(iqn, serial);
             fs.Write(LioNames.MarkFile(iqn), names.Mark(export.Lun?.Serial));
         }
-        _intents.End(iqn);
         fs.Set($"{LioNames.Group(iqn)}/attrib/generate_node_acls", "0");
         // Who has no access does not even see it.
         fs.Set($"{LioNames.Group(iqn)}/attrib/demo_mode_discovery", "0");
@@ -64,19 +87,23 @@ internal sealed class LioTree(StateRoot root, LioNames names, ConfigFs fs)
     }
 
     /// <summary>Makes the unit of a target be as given.</summary>
-    public void ApplyUnit(ExportSpec export)
+    private void ApplyUnit(ExportSpec export, bool created)
     {
-        foreach (var other in Units(export.Iqn).Where(number => number != export.Lun?.Number).ToArray())
+        foreach (var other in created ? [] : Units(export.Iqn).Where(number => number != export.Lun?.Number).ToArray())
             RemoveLink(export.Iqn, other);
         if (export.Lun is not { } lun)
             return;
-        var present = Backstore(export.Iqn, lun.Number);
-        if (LioBackstores.Fits(present, lun))
+        if (!created)
         {
-            Backstores.Resize(present!, lun);
-            return;
+            var present = Backstore(export.Iqn, lun.Number);
+            if (LioBackstores.Fits(present, lun))
+            {
+                Backstores.Resize(present!, lun);
+                return;
+            }
+            RemoveLink(export.Iqn, lun.Number);
+            Backstores.Remove(lun.Serial);
         }
-        RemoveLink(export.Iqn, lun.Number);
         var path = Backstores.Make(lun);
         fs.Make(UnitFolder(export.Iqn, lun.Number));
         fs.Link(path, $"{UnitFolder(export.Iqn, lun.Number)}/{UnitLink}");
@@ -107,7 +134,10 @@ internal sealed class LioTree(StateRoot root, LioNames names, ConfigFs fs)
             fs.Write($"{group}/enable", "0");
         Access.Remove(iqn);
         new LioPortals(fs).Remove(iqn);
-        RemoveUnits(iqn, serial);
+        foreach (var number in Units(iqn))
+            Detach(iqn, number);
+        if (serial is not null)
+            Backstores.Remove(serial);
         _intents.Begin(iqn);
         fs.Remove(group);
         fs.Remove($"{LioNames.Fabric}/{iqn}");
@@ -117,11 +147,19 @@ internal sealed class LioTree(StateRoot root, LioNames names, ConfigFs fs)
     /// <summary>Forgets a note about a target that was never made.</summary>
     public void Forget(string iqn) => _intents.End(iqn);
 
-    /// <summary>Forgets notes about targets that were never made, or have gone.</summary>
-    public void Forget()
+    /// <summary>Targets that there are notes about.</summary>
+    public IReadOnlyList<string> Noted() => _intents.List();
+
+    /// <summary>Backstores that belong to no target.</summary>
+    public IReadOnlyList<string> Orphans()
     {
-        foreach (var iqn in _intents.List().Where(iqn => !IsOurs(iqn)))
-            _intents.End(iqn);
+        var marked = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var iqn in ConfigFs.Each(LioNames.Fabric))
+        {
+            if (names.IsMark(ConfigFs.Read(LioNames.MarkFile(iqn)), out var serial) && serial is not null)
+                marked.Add(serial);
+        }
+        return Backstores.Orphans(marked);
     }
 
     /// <summary>The backstore of a unit, or null.</summary>
@@ -152,10 +190,17 @@ internal sealed class LioTree(StateRoot root, LioNames names, ConfigFs fs)
     private void RemoveLink(string iqn, int number)
     {
         Access.RemoveUnit(iqn, number);
-        foreach (var (link, _) in ConfigFs.Links(UnitFolder(iqn, number)))
+        Detach(iqn, number);
+    }
+
+    private void Detach(string iqn, int number)
+    {
+        foreach (var (link, backstore) in ConfigFs.Links(UnitFolder(iqn, number)))
+        {
             fs.Unlink(link);
-        if (ConfigFs.Exists(UnitFolder(iqn, number)))
-            fs.Remove(UnitFolder(iqn, number));
+            Backstores.RemoveCopy(backstore);
+        }
+        fs.Remove(UnitFolder(iqn, number));
     }
 
     private static void RequireNothingForeign(string iqn)

@@ -12,7 +12,7 @@ internal sealed partial class LvmVolumeDriver
         var group = await ReadAsync(SilentSink.Instance, cancel).ConfigureAwait(false);
         var whole = group.Volumes.Where(volume => volume.IsWhole).Select(volume => volume.Id).ToHashSet();
         return [.. group.Volumes.Where(volume => IsListed(volume) && (volume.Kind != BackendKind.Partial || whole.Add(volume.Id)))
-            .Select(volume => Describe(volume, withIdentity: false))];
+            .Select(volume => Describe(volume, withIdentity: true))];
     }
 
     /// <inheritdoc/>

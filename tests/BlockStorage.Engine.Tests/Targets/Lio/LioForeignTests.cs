@@ -131,6 +131,33 @@ public sealed class LioForeignTests : IDisposable
         await _driver.UnpublishAsync(keep.Iqn, false, default);
     }
 
+    [RootFact(DisplayName = "rtslib issue 36: edits by targetcli at the same time spoil neither its target nor ours")]
+    public async Task Targetcli_edits_meanwhile()
+    {
+        // Its default portal takes all of 3260.
+        var export = await ExportAsync() with { Portals = [await _driver.ChoosePortalAsync("127.0.0.1", 3277, default)] };
+        var rounds = 0;
+        foreach (var command in new[] { "create", "delete" })
+        {
+            var tool = RunAsync("targetcli", "/iscsi", command, ForeignIqn);
+            do
+            {
+                await _driver.PublishAsync(export, SilentSink.Instance, default);
+                Assert.Equal(export.Lun!.Serial, (await IscsiDiscovery.InspectAsync(Login(export), 0, default)).Serial);
+                // The session that looked may end a moment later.
+                await _driver.UnpublishAsync(export.Iqn, force: true, default);
+                Assert.Empty(await _driver.CleanAsync(() => new HashSet<string>(), default));
+                rounds++;
+            }
+            while (!tool.IsCompleted);
+            // It may stumble over a target that goes while it lists all of them, and has changed nothing then.
+            if (await Record.ExceptionAsync(() => tool) is not null)
+                await RunAsync("targetcli", "/iscsi", command, ForeignIqn);
+            Assert.Equal(command == "create", ConfigFs.Exists($"{LioNames.Group(ForeignIqn)}/np/0.0.0.0:3260"));
+        }
+        Assert.True(rounds > 4, $"{rounds} rounds");
+    }
+
     private async Task<ExportSpec> ExportAsync(string name = "a")
     {
         var file = _folder.File($"{name}.vol");

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using BlockStorage.Engine.Host;
@@ -129,21 +130,71 @@ public sealed class LioTargetDriverTests : TargetDriverSuite
     }
 
     [RootFact]
-    public async Task Who_has_the_port_is_named()
+    public async Task Who_has_the_port_is_named_and_that_within_a_second()
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
         var portal = new Portal("127.0.0.1", ((IPEndPoint)taken.LocalEndpoint).Port);
+        var clock = Stopwatch.StartNew();
         var error = await Assert.ThrowsAsync<BlockStorageException>(
             () => _driver.PublishAsync(Export("a") with { Portals = [portal] }, SilentSink.Instance, default));
         Assert.Equal(BlockErrors.PortalUnreachable, error.Error);
         Assert.Contains($"process {Environment.ProcessId}", error.Message, StringComparison.Ordinal);
+        var byProcess = clock.Elapsed;
 
         var first = await PublishAsync("b");
+        clock.Restart();
         var second = await Assert.ThrowsAsync<BlockStorageException>(
             () => _driver.PublishAsync(Export("c") with { Portals = [_portal with { Address = "0.0.0.0" }] }, SilentSink.Instance, default));
         Assert.Equal(BlockErrors.PortalUnreachable, second.Error);
         Assert.Contains(first.Iqn, second.Message, StringComparison.Ordinal);
+        var byTarget = clock.Elapsed;
+        Assert.True(byProcess < TimeSpan.FromSeconds(2) && byTarget < TimeSpan.FromSeconds(1), $"{byProcess} and {byTarget}");
+    }
+
+    [RootFact(DisplayName = "nobody who logs in while an unforced unpublish looks loses a session: either is refused")]
+    public async Task Unpublish_and_login_at_once()
+    {
+        var export = await PublishAsync("a");
+        var (refused, removed, served) = (0, 0, 0);
+        for (var round = 0; round < 40; round++)
+        {
+            var removal = Task.Run(() => _driver.UnpublishAsync(export.Iqn, force: false, default));
+            var login = Task.Run(async () =>
+            {
+                // At other moments in each round.
+                await Task.Delay(round % 8);
+                try
+                {
+                    return await IscsiSession.OpenAsync(Login(export, Chap), default);
+                }
+                catch (BlockStorageException)
+                {
+                    return null;
+                }
+            });
+            var error = await Record.ExceptionAsync(() => removal);
+            await using (var session = await login)
+            {
+                if (error is null)
+                {
+                    removed++;
+                    Assert.Null(session);
+                }
+                else
+                {
+                    refused++;
+                    Assert.Equal(BlockErrors.TargetHasSessions, Assert.IsType<BlockStorageException>(error).Error);
+                }
+                if (session is not null)
+                {
+                    served++;
+                    Assert.Equal(Size, (await ScsiReader.UnitAsync(session, export.Iqn, 1)).Size);
+                }
+            }
+            await _driver.PublishAsync(export, SilentSink.Instance, default);
+        }
+        Assert.True(removed > 0, $"{refused} refused, {removed} removed, {served} served");
     }
 
     [RootFact]
