@@ -187,7 +187,7 @@ public sealed partial class OpenIscsiConnectorTests
     {
         var portal = info.Portal!;
         ConnectionFolder.Of(_root, _id).Create(_root, new ConnectionState("OpenIscsi", portal.ToString(), Iqn, 1, info.Serial, Size, false, "", ""));
-        new NodeRecord(_id).Write(info, 1);
+        new NodeRecord(_id).Write(info, portal, 1);
         var record = Records().First(file => file.StartsWith(Nodes, StringComparison.Ordinal));
         if (step == 0)
             File.Move(record, record + AtomicFile.TemporarySuffix);
