@@ -10,8 +10,8 @@ internal static class DeviceLink
     /// <summary>Programs such as blkid look into every new device for a moment.</summary>
     private static readonly TimeSpan HolderPatience = TimeSpan.FromSeconds(2);
 
-    /// <summary>udev does so for seconds on a busy machine, and always ends; by itself it gives a rule 180 s.</summary>
-    private static readonly TimeSpan UdevPatience = TimeSpan.FromSeconds(10);
+    /// <summary>udev does so for long when many disks come at once, and always ends: 10 s were too few for eight in the lab.</summary>
+    private static readonly TimeSpan UdevPatience = TimeSpan.FromSeconds(20);
 
     /// <summary>Refuses when something uses the device.</summary>
     /// <exception cref="BlockStorageException">DeviceInUse, naming who.</exception>

@@ -36,6 +36,7 @@ internal sealed class IscsiAdmin(ICommandRunner runner)
     /// <exception cref="BlockStorageException">ToolTimeout.</exception>
     public async Task<BlockStorageException?> LoginAsync(NodeRecord record, string iqn, TimeSpan limit, IWorkSink sink, CancellationToken cancel)
     {
+        using var bound = record.Bind();
         var result = await runner.RunAsync(new Command(Tool, ["-m", "node", "-I", record.Interface, "--login"], limit + Slack), sink, cancel).ConfigureAwait(false);
         return result.ExitCode switch
         {

@@ -7,8 +7,9 @@ namespace BlockStorage.Engine.Connectors.OpenIscsi;
 
 /// <summary>
 /// The records of one connection in open-iscsi's own folders. We write them ourselves: iscsiadm takes secrets as
-/// arguments only. An interface record of our own gives the session our initiator name whatever the host's is, leaves
-/// records and sessions of others alone, and makes ours known by the id of the connection.
+/// arguments only. An interface of our own gives the session our initiator name whatever the host's is, leaves records and
+/// sessions of others alone, and makes ours known by the id of the connection. Its record is there only while we log in: a
+/// discovery by an administrator goes through all interface records, and would write ours anew, without startup and secret.
 /// </summary>
 internal sealed class NodeRecord(string connectionId)
 {
@@ -21,6 +22,7 @@ internal sealed class NodeRecord(string connectionId)
     // Seconds without an answer after which what waits for a path goes to another one.
     private const string PathGivenUpAfter = "5";
 
+    private const string InitiatorKey = "iface.initiatorname";
     private const string HostFile = "/etc/iscsi/iscsid.conf";
     private const string Chap = "node.session.auth.";
 
@@ -43,7 +45,7 @@ internal sealed class NodeRecord(string connectionId)
     /// <summary>How long one try of a login may take.</summary>
     public static TimeSpan LoginLimit(ConnectionInfo info) => TimeSpan.FromSeconds(Math.Clamp(Math.Ceiling(info.Timeout.TotalSeconds / LoginTries), 5, 15));
 
-    /// <summary>Writes the records of a portal, for root alone.</summary>
+    /// <summary>Writes the record of a portal, for root alone.</summary>
     /// <param name="info">What is connected.</param>
     /// <param name="portal">Portal.</param>
     /// <param name="portalGroup">Its group.</param>
@@ -54,13 +56,8 @@ internal sealed class NodeRecord(string connectionId)
         Check(info, portal);
         var startup = boot ? "automatic" : "manual";
         var node = Path.Combine(Nodes, info.Iqn, string.Create(CultureInfo.InvariantCulture, $"{portal.Address},{portal.Port},{portalGroup}"));
-        foreach (var folder in new[] { Path.GetDirectoryName(InterfaceFile)!, Nodes, Path.GetDirectoryName(node)!, node })
+        foreach (var folder in new[] { Nodes, Path.GetDirectoryName(node)!, node })
             StateRoot.EnsureFolder(folder);
-        List<(string, string)> own =
-        [
-            ("iface.iscsi_ifacename", Interface), ("iface.transport_name", "tcp"), ("iface.initiatorname", info.InitiatorIqn),
-        ];
-        AtomicFile.Write(InterfaceFile, Format(own));
         List<(string, string)> ours =
         [
             // Only our disk, and only when we ask for it; at boot nobody asks.
@@ -74,11 +71,22 @@ internal sealed class NodeRecord(string connectionId)
             .. info.Multipath ? new[] { ("node.session.timeo.replacement_timeout", PathGivenUpAfter) } : [],
         ];
         AtomicFile.Write(Path.Combine(node, Interface), Format([
-            ("node.name", info.Iqn), ("node.tpgt", Text(portalGroup)), ("node.startup", startup), .. own, ("node.discovery_type", "static"),
+            ("node.name", info.Iqn), ("node.tpgt", Text(portalGroup)), ("node.startup", startup), .. Binding(info.InitiatorIqn), ("node.discovery_type", "static"),
             .. HostSettings().Where(setting => !ours.Exists(pair => pair.Item1 == setting.Item1)),
             .. ours, .. Secrets(info),
             ("node.conn[0].address", portal.Address), ("node.conn[0].port", Text(portal.Port)), ("node.conn[0].startup", startup),
             ("node.conn[0].timeo.logout_timeout", "5")]));
+    }
+
+    /// <summary>Writes the interface record that iscsiadm wants for a login by it. To be disposed of right after the login.</summary>
+    /// <exception cref="BlockStorageException">ConnectionLost: there is no record of a portal.</exception>
+    public IDisposable Bind()
+    {
+        var initiator = Files().SelectMany(File.ReadLines).FirstOrDefault(line => line.StartsWith(InitiatorKey, StringComparison.Ordinal))
+            ?? throw new BlockStorageException(BlockErrors.ConnectionLost, $"The records of {Interface} are gone from '{Nodes}'.", Interface);
+        StateRoot.EnsureFolder(Path.GetDirectoryName(InterfaceFile)!);
+        AtomicFile.Write(InterfaceFile, Format(Binding(initiator[(initiator.IndexOf('=', StringComparison.Ordinal) + 1)..].Trim())));
+        return new Binder(this);
     }
 
     /// <summary>Removes the records, what a kill in the middle of writing left, and folders that are empty then.</summary>
@@ -91,9 +99,17 @@ internal sealed class NodeRecord(string connectionId)
             RemoveEmpty(folder);
             RemoveEmpty(Path.GetDirectoryName(folder)!);
         }
+        Unbind();
+    }
+
+    private void Unbind()
+    {
         Native.Unlink(InterfaceFile);
         Native.Unlink(InterfaceFile + AtomicFile.TemporarySuffix);
     }
+
+    private (string, string)[] Binding(string initiator) =>
+        [("iface.iscsi_ifacename", Interface), ("iface.transport_name", "tcp"), (InitiatorKey, initiator)];
 
     private string[] Files() => !Directory.Exists(Nodes) ? [] :
         Directory.EnumerateDirectories(Nodes).SelectMany(Directory.EnumerateDirectories)
@@ -151,5 +167,10 @@ internal sealed class NodeRecord(string connectionId)
         {
             // Somebody put a record into it, or removed it first.
         }
+    }
+
+    private sealed class Binder(NodeRecord record) : IDisposable
+    {
+        public void Dispose() => record.Unbind();
     }
 }

@@ -196,6 +196,40 @@ public sealed class MultipathTests : IAsyncLifetime
         }
     }
 
+    [Fact(DisplayName = "6.4: only our disk of several comes, over IPv6 however it is written; several are refused for boot")]
+    public async Task Only_our_disk_of_several_comes()
+    {
+        var info = await PublishAsync("a", ["::1"]) with { Multipath = false, Portals = [] };
+        var group = $"/sys/kernel/config/target/iscsi/{info.Iqn}/tpgt_1";
+        var (unit, right) = ($"{group}/lun/lun_7", $"{group}/acls/{Initiator}/lun_7");
+        var backstore = new DirectoryInfo(Directory.GetFileSystemEntries($"{group}/lun/lun_0").Single(entry => new FileInfo(entry).LinkTarget is not null)).ResolveLinkTarget(true)!;
+        Directory.CreateDirectory(unit);
+        File.CreateSymbolicLink($"{unit}/x", backstore.FullName);
+        Directory.CreateDirectory(right);
+        File.CreateSymbolicLink($"{right}/x", unit);
+        try
+        {
+            var error = await Assert.ThrowsAsync<BlockStorageException>(() => _connector.ConnectAsync(info with { Persistent = true }, SilentSink.Instance, default));
+            Assert.Equal(BlockErrors.NotSupported, error.Error);
+            Assert.Contains("0, 7", error.Message, StringComparison.Ordinal);
+            AssertNothingLeft();
+            var device = await _connector.ConnectAsync(info with { Portal = new Portal("0:0:0:0:0:0:0:1", 3260) }, SilentSink.Instance, default);
+            Assert.Equal([device.DevicePath], Assert.Single(KernelSession.List()).Disks().Select(disk => disk.Device));
+            Assert.True(Live(info).Alive, Live(info).Reason);
+            await _connector.DisconnectAsync(info.Id, force: false, default);
+            device = await _connector.ConnectAsync(info, SilentSink.Instance, default);
+            Assert.True(await Poll.UntilAsync(() => File.Exists(device.Way.ByPath), Bound, default), device.Way.ByPath);
+            await _connector.DisconnectAsync(info.Id, force: false, default);
+        }
+        finally
+        {
+            File.Delete($"{right}/x");
+            Directory.Delete(right);
+            File.Delete($"{unit}/x");
+            Directory.Delete(unit);
+        }
+    }
+
     private LiveConnection Live(ConnectionInfo info) => Assert.Single(_connector.ListAsync(default).Result, live => live.Id == info.Id);
 
     private string File_(string name) => _folder.File(name);
@@ -236,7 +270,7 @@ public sealed class MultipathTests : IAsyncLifetime
         Assert.DoesNotContain(Directory.EnumerateFileSystemEntries("/sys/block", "dm-*"), map => SysAttribute.Read($"{map}/dm/uuid").StartsWith("mpath-", StringComparison.Ordinal));
         foreach (var folder in new[] { "/etc/iscsi/nodes", "/etc/iscsi/ifaces" }.Where(Directory.Exists))
             Assert.Empty(Directory.EnumerateFiles(folder, "blockstorage-*", SearchOption.AllDirectories));
-        Assert.True(Poll.UntilAsync(() => !Directory.EnumerateFiles("/dev/disk/by-id", "scsi-*").Any(), Bound, default).Result);
+        Assert.True(Poll.UntilAsync(() => !Directory.Exists("/dev/disk/by-id") || Directory.GetFiles("/dev/disk/by-id", "scsi-*").Length == 0, Bound, default).Result);
     }
 
     private static void Write(string path, long offset, byte[] bytes)
