@@ -51,10 +51,11 @@ internal sealed class IscsiAdmin(ICommandRunner runner)
 
     /// <summary>Closes a session with all its disks; one whose target is dead ends at once. Succeeds when it is gone.</summary>
     /// <exception cref="BlockStorageException">ToolFailed, ToolTimeout.</exception>
-    public async Task LogoutAsync(KernelSession session, string subject)
+    public async Task LogoutAsync(KernelSession session, NodeRecord record, string subject)
     {
         if (!session.Exists)
             return;
+        using var bound = record.Bind(session.Initiator);
         var number = session.Id.ToString(CultureInfo.InvariantCulture);
         var result = await runner.RunAsync(new Command(Tool, ["-m", "session", "-r", number, "--logout"], Slack), SilentSink.Instance, CancellationToken.None).ConfigureAwait(false);
         if (await Poll.UntilAsync(() => !session.Exists, result.ExitCode is 0 or NothingFound ? GoneLimit : TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false))

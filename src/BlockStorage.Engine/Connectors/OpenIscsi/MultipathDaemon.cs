@@ -70,14 +70,16 @@ internal sealed class MultipathDaemon(ICommandRunner runner)
         }
     }
 
+    /// <summary>Makes what comes fail where no path is left, in place of waiting for one.</summary>
+    public Task FailFastAsync(MultipathMap map) =>
+        SayAsync(Tool, ["disablequeueing", "map", map.Name], SilentSink.Instance, CancellationToken.None);
+
     /// <summary>Removes a map with what is unwritten in it already written.</summary>
     /// <param name="map">The map.</param>
     /// <param name="force">Also while it is open: it fails what comes then, and goes when it is closed.</param>
     /// <exception cref="BlockStorageException">DeviceInUse.</exception>
     public async Task RemoveAsync(MultipathMap map, bool force)
     {
-        if (force)
-            await SayAsync(Tool, ["disablequeueing", "map", map.Name], SilentSink.Instance, CancellationToken.None).ConfigureAwait(false);
         var said = map.Exists ? await SayAsync(Maker, ["-f", map.Name], SilentSink.Instance, CancellationToken.None).ConfigureAwait(false) : "";
         if (!map.Exists)
             return;

@@ -8,7 +8,7 @@ namespace BlockStorage.Engine.Connectors.OpenIscsi;
 /// <summary>
 /// The records of one connection in open-iscsi's own folders. We write them ourselves: iscsiadm takes secrets as
 /// arguments only. An interface of our own gives the session our initiator name whatever the host's is, leaves records and
-/// sessions of others alone, and makes ours known by the id of the connection. Its record is there only while we log in: a
+/// sessions of others alone, and makes ours known by the id of the connection. Its record is there only while we log in or out: a
 /// discovery by an administrator goes through all interface records, and would write ours anew, without startup and secret.
 /// </summary>
 internal sealed class NodeRecord(string connectionId)
@@ -78,14 +78,15 @@ internal sealed class NodeRecord(string connectionId)
             ("node.conn[0].timeo.logout_timeout", "5")]));
     }
 
-    /// <summary>Writes the interface record that iscsiadm wants for a login by it. To be disposed of right after the login.</summary>
-    /// <exception cref="BlockStorageException">ConnectionLost: there is no record of a portal.</exception>
-    public IDisposable Bind()
+    /// <summary>Writes the interface record that iscsiadm wants for a login or logout by it. To be disposed of right after that.</summary>
+    /// <param name="initiator">Who we are; null for what stands in the records.</param>
+    /// <exception cref="BlockStorageException">ConnectionLost: there is no record that says it.</exception>
+    public IDisposable Bind(string? initiator = null)
     {
-        var initiator = Files().SelectMany(File.ReadLines).FirstOrDefault(line => line.StartsWith(InitiatorKey, StringComparison.Ordinal))
+        initiator ??= Files().SelectMany(File.ReadLines).FirstOrDefault(line => line.StartsWith(InitiatorKey, StringComparison.Ordinal))?.Split('=', 2)[1].Trim()
             ?? throw new BlockStorageException(BlockErrors.ConnectionLost, $"The records of {Interface} are gone from '{Nodes}'.", Interface);
         StateRoot.EnsureFolder(Path.GetDirectoryName(InterfaceFile)!);
-        AtomicFile.Write(InterfaceFile, Format(Binding(initiator[(initiator.IndexOf('=', StringComparison.Ordinal) + 1)..].Trim())));
+        AtomicFile.Write(InterfaceFile, Format(Binding(initiator)));
         return new Binder(this);
     }
 

@@ -288,6 +288,7 @@ internal sealed class OpenIscsiConnector(StateRoot root, ICommandRunner runner) 
             await EndAsync(link, link.Sessions).ConfigureAwait(false);
         if (map is not null)
         {
+            await _multipath.FailFastAsync(map).ConfigureAwait(false);
             DeviceLink.Unmount(map.Device);
             await _multipath.RemoveAsync(map, force: true).ConfigureAwait(false);
         }
@@ -306,7 +307,7 @@ internal sealed class OpenIscsiConnector(StateRoot root, ICommandRunner runner) 
         if (!link.Own)
             return;
         foreach (var session in sessions.ToArray())
-            await _admin.LogoutAsync(session, link.Folder.Id).ConfigureAwait(false);
+            await _admin.LogoutAsync(session, new NodeRecord(link.Folder.Id), link.Folder.Id).ConfigureAwait(false);
     }
 
     // A map that others have a path in stays with them.

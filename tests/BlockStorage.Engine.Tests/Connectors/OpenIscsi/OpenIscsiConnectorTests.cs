@@ -235,6 +235,7 @@ public sealed partial class OpenIscsiConnectorTests : IscsiConnectorSuite
             File.Delete(file);
             await File.WriteAllTextAsync(file.Replace("blockstorage-theirs", name, StringComparison.Ordinal), text);
         }
+        Directory.CreateDirectory(Interfaces);
         await File.WriteAllTextAsync($"{Interfaces}/{name}", $"iface.iscsi_ifacename = {name}\niface.transport_name = tcp\niface.initiatorname = {info.InitiatorIqn}\n");
         await RunAsync("iscsiadm", "-m", "node", "-I", name, "--login");
         return new ForeignSession(Assert.Single(KernelSession.List()), Directory.EnumerateFiles(Nodes, name, SearchOption.AllDirectories).Single());
