@@ -33,6 +33,16 @@ public sealed class BlockConnection : BlockObject
     public string Serial { get; set; } = "";
     /// <summary>SCSI address host:channel:target:lun where the kernel has one, or empty.</summary>
     public string Hctl { get; set; } = "";
+    /// <summary>The link to it below /dev/disk/by-path, which stays the same when the device gets another name; empty where there is none.</summary>
+    public string ByPath { get; set; } = "";
+    /// <summary>It comes back when the machine boots.</summary>
+    public bool Persistent { get; set; }
+    /// <summary>The device is a map of the multipath daemon over several sessions.</summary>
+    public bool Multipath { get; set; }
+    /// <summary>Sessions that it should have; 0 where it has none.</summary>
+    public int PathCount { get; set; }
+    /// <summary>How many of them can carry data now.</summary>
+    public int PathsUp { get; set; }
     /// <summary>Where the device is mounted now.</summary>
     public string[] MountPoint { get; set; } = [];
     /// <summary>ok, or why the connection is lost.</summary>

@@ -25,6 +25,15 @@ internal sealed record ConnectionState(
 
     /// <summary>Interface of an iSCSI session that others had opened; empty where it is our own.</summary>
     public string ForeignSession { get; init; } = "";
+
+    /// <summary>It comes back when the machine boots.</summary>
+    public bool Persistent { get; init; }
+
+    /// <summary>All portals, one session each, where the multipath daemon joins them; none otherwise.</summary>
+    public IReadOnlyList<string> Paths { get; init; } = [];
+
+    /// <summary>Name of the disk that we made known to the multipath daemon; empty where it was known or is not wanted.</summary>
+    public string Wwid { get; init; } = "";
 }
 
 [JsonSerializable(typeof(ConnectionState))]
@@ -36,6 +45,7 @@ internal sealed class ConnectionFolder
     private const string Prefix = "conn-";
     private const string Unfinished = ".new";
     private const string StateFile = "state.json";
+    private const string OwnerSuffix = ".connector";
     private const int StateLimit = 1 << 20;
 
     private ConnectionFolder(StateRoot root, string id) => (Id, Path) = (id, System.IO.Path.Combine(root.RunFolder, Prefix + id));
@@ -70,6 +80,8 @@ internal sealed class ConnectionFolder
         var unfinished = Path + Unfinished;
         DeleteTree(unfinished);
         StateRoot.EnsureFolder(unfinished);
+        // Says whose it is where the state is damaged.
+        AtomicFile.Write(System.IO.Path.Combine(unfinished, state.Connector + OwnerSuffix), []);
         AtomicFile.Write(System.IO.Path.Combine(unfinished, StateFile), Serialize(state));
         Native.Rename(unfinished, Path);
     }
@@ -110,6 +122,10 @@ internal sealed class ConnectionFolder
             return null;
         }
     }
+
+    /// <summary>Whether a connector made it, also where its state cannot be read.</summary>
+    public bool IsOf(string connector, ConnectionState? state) =>
+        state is null ? System.IO.File.Exists(File(connector + OwnerSuffix)) : state.Connector == connector;
 
     /// <summary>Removes the folder and what a kill in the middle of Create left.</summary>
     public void Delete()

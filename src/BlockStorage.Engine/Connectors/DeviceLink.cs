@@ -10,7 +10,7 @@ internal static class DeviceLink
     /// <summary>Programs such as blkid look into every new device for a moment.</summary>
     private static readonly TimeSpan HolderPatience = TimeSpan.FromSeconds(2);
 
-    /// <summary>udev does so for longer on a busy machine, and always ends.</summary>
+    /// <summary>udev does so for long when many disks come at once, and always ends: 10 s were too few for eight in the lab.</summary>
     private static readonly TimeSpan UdevPatience = TimeSpan.FromSeconds(20);
 
     /// <summary>Refuses when something uses the device.</summary>
@@ -18,7 +18,7 @@ internal static class DeviceLink
     public static async Task RequireFreeAsync(string device, CancellationToken cancel)
     {
         IReadOnlyList<DeviceHolder> holders = [];
-        bool IsFree() => (holders = DeviceHolders.Find(device)).Count == 0;
+        bool IsFree() => (holders = DeviceHolders.Find(device).Where(holder => !holder.IsWatcher).ToArray()).Count == 0;
         // udev and the programs that its rules start, such as multipath, while it waits for them.
         bool IsLooked() => holders.All(holder => holder.Kind == "process") && holders.Any(holder => holder.Name.Contains("udev", StringComparison.Ordinal));
         if (await Poll.UntilAsync(IsFree, HolderPatience, cancel).ConfigureAwait(false)

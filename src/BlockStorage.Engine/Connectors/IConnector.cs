@@ -41,6 +41,11 @@ internal interface IConnector
     /// <summary>Makes the device have the size that the target or file now has, and proves it.</summary>
     Task ResizeAsync(string connectionId, long size, CancellationToken cancel);
 
+    /// <summary>Brings back a connection that was to come back by itself when the machine booted. Nothing to do when it is there.</summary>
+    /// <exception cref="BlockStorageException">ConnectionLost: it cannot be brought back.</exception>
+    Task ReopenAsync(string connectionId, IWorkSink sink, CancellationToken cancel) => throw new BlockStorageException(
+        BlockErrors.NotSupported, $"The connector {Name} brings no connection back.", connectionId);
+
     /// <summary>What is really there, dead ones included.</summary>
     Task<IReadOnlyList<LiveConnection>> ListAsync(CancellationToken cancel);
 }
@@ -63,6 +68,15 @@ internal sealed record ConnectionInfo(
     string Id, string Protocol, Portal? Portal, string Iqn, int Lun, string InitiatorIqn, ChapCredential? Chap,
     ChapCredential? MutualChap, string Serial, long Size, bool ReadOnly, string LocalPath, TimeSpan Timeout)
 {
+    /// <summary>It comes back when the machine boots.</summary>
+    public bool Persistent { get; init; }
+
+    /// <summary>One session a portal, joined by the multipath daemon.</summary>
+    public bool Multipath { get; init; }
+
+    /// <summary>All portals of the target where several are used; the first is Portal.</summary>
+    public IReadOnlyList<Portal> Portals { get; init; } = [];
+
     /// <summary>Never the secrets.</summary>
     public override string ToString() => $"{Protocol} {Iqn} {LocalPath}";
 }
@@ -70,8 +84,20 @@ internal sealed record ConnectionInfo(
 /// <summary>A device that was made.</summary>
 internal sealed record ConnectedDevice(string DevicePath, long Size, string Serial, string Hctl)
 {
-    /// <summary>The link below /dev/disk/by-path that udev makes for it, or empty.</summary>
-    public string ByPath { get; init; } = "";
+    /// <summary>How it is reached.</summary>
+    public DeviceWay Way { get; init; } = DeviceWay.Plain;
+}
+
+/// <summary>How a device is reached.</summary>
+/// <param name="ByPath">The link below /dev/disk/by-path that udev makes for it, or empty.</param>
+/// <param name="Persistent">It comes back when the machine boots.</param>
+/// <param name="Multipath">It is a map of the multipath daemon.</param>
+/// <param name="PathCount">Sessions that it should have.</param>
+/// <param name="PathsUp">How many of them can carry data.</param>
+internal sealed record DeviceWay(string ByPath, bool Persistent, bool Multipath, int PathCount, int PathsUp)
+{
+    /// <summary>No session.</summary>
+    public static DeviceWay Plain { get; } = new("", false, false, 0, 0);
 }
 
 /// <summary>A connection that is there, or what is left of one.</summary>
@@ -82,4 +108,14 @@ internal sealed record ConnectedDevice(string DevicePath, long Size, string Seri
 /// <param name="Reason">Why not alive, or empty.</param>
 /// <param name="MountPoints">Where the device is mounted, in any mount namespace that we can see.</param>
 internal sealed record LiveConnection(
-    string Id, string DevicePath, long Size, bool Alive, string Reason, IReadOnlyList<string> MountPoints);
+    string Id, string DevicePath, long Size, bool Alive, string Reason, IReadOnlyList<string> MountPoints)
+{
+    /// <summary>It is not whole, and ReopenAsync may make it so.</summary>
+    public bool Reopens { get; init; }
+
+    /// <summary>SCSI address now, or empty: it may be another one than at the time of connecting.</summary>
+    public string Hctl { get; init; } = "";
+
+    /// <summary>How it is reached.</summary>
+    public DeviceWay Way { get; init; } = DeviceWay.Plain;
+}

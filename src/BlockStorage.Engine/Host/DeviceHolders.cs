@@ -5,6 +5,9 @@ namespace BlockStorage.Engine.Host;
 /// <param name="Name">Where, which or who, for people.</param>
 internal sealed record DeviceHolder(string Kind, string Name)
 {
+    /// <summary>The multipath daemon has every disk open that it knows, and closes it when the disk goes.</summary>
+    public bool IsWatcher => Kind == "process" && Name.EndsWith("(multipathd)", StringComparison.Ordinal);
+
     /// <summary>For people.</summary>
     public override string ToString() => $"{Kind} {Name}";
 }
@@ -22,7 +25,7 @@ internal static class DeviceHolders
         {
             found.AddRange(Mounts.FindDevice(node).Select(entry => new DeviceHolder("mount",
                 entry.Pid == Environment.ProcessId ? entry.Mount.Target : $"{entry.Mount.Target} (seen by process {entry.Pid})")));
-            found.AddRange(Above(node).Select(name => new DeviceHolder("device", name)));
+            found.AddRange(Above(node).Where(name => !IsPart(name, node)).Select(name => new DeviceHolder("device", name)));
         }
         found.AddRange(File.ReadLines("/proc/swaps").Skip(1).Select(line => line.Split(' ', '\t')[0])
             .Where(nodes.Contains).Select(name => new DeviceHolder("swap", name)));
@@ -39,9 +42,15 @@ internal static class DeviceHolders
         var folder = $"/sys/block/{Path.GetFileName(device)}";
         return Directory.Exists(folder)
             ? Directory.EnumerateDirectories(folder).Where(part => File.Exists(Path.Combine(part, "partition")))
-                .Select(part => $"/dev/{Path.GetFileName(part)}")
+                .Select(part => $"/dev/{Path.GetFileName(part)}").Concat(Above(device).Where(name => IsPart(name, device)).Select(name => $"/dev/{name}"))
             : [];
     }
+
+    // Those of a mapped device are mapped devices themselves: kpartx names them after what they are a part of.
+    private static bool IsPart(string above, string device) =>
+        SysAttribute.Read($"/sys/block/{Path.GetFileName(device)}/dm/uuid") is { Length: > 0 } whole
+        && SysAttribute.Read($"/sys/block/{above}/dm/uuid") is var part && part.StartsWith("part", StringComparison.Ordinal)
+        && part.EndsWith("-" + whole, StringComparison.Ordinal);
 
     private static IEnumerable<string> Above(string device)
     {

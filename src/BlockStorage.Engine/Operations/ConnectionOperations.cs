@@ -21,7 +21,17 @@ internal sealed record Connect(
 
     /// <summary>The live side, once this very process has made and proven it.</summary>
     [JsonIgnore]
-    public LiveConnection? Made => _device is { } made ? new LiveConnection(Record.Id, made.DevicePath, made.Size, true, "", []) : null;
+    public LiveConnection? Made => _device is { } made ? new LiveConnection(Record.Id, made.DevicePath, made.Size, true, "", [])
+    {
+        Hctl = made.Hctl,
+        Way = made.Way,
+    } : null;
+
+    /// <summary>It comes back when the machine boots.</summary>
+    public bool Persistent { get; init; }
+
+    /// <summary>All portals where one session each is wanted, joined by the multipath daemon; none otherwise.</summary>
+    public IReadOnlyList<string> Paths { get; init; } = [];
 
     /// <summary>Secret we prove; never in the journal.</summary>
     [JsonIgnore]
@@ -82,7 +92,12 @@ internal sealed record Connect(
                     : "";
                 _device = await connector.ConnectAsync(
                     new ConnectionInfo(Record.Id, Record.Protocol, Record.Portal.Length > 0 ? Portal.Parse(Record.Portal) : null,
-                        Record.Iqn, Record.Lun ?? -1, InitiatorIqn, Chap, MutualChap, Record.Serial, _size, Record.ReadOnly, path, Timeout),
+                        Record.Iqn, Record.Lun ?? -1, InitiatorIqn, Chap, MutualChap, Record.Serial, _size, Record.ReadOnly, path, Timeout)
+                    {
+                        Persistent = Persistent,
+                        Multipath = Paths.Count > 0,
+                        Portals = [.. Paths.Select(Portal.Parse)],
+                    },
                     context.Sink, cancel).ConfigureAwait(false);
             },
             async () => await (await ConnectorAsync(context, CancellationToken.None).ConfigureAwait(false))
@@ -134,7 +149,7 @@ internal sealed record Connect(
                 DevicePath = live.DevicePath,
                 Size = live.Size,
                 Serial = _device?.Serial ?? Record.Serial,
-                Hctl = _device?.Hctl ?? "",
+                Hctl = live.Hctl,
             });
             if (OfVolume)
                 catalog.Update(catalog.Get<VolumeRecord>(Record.VolumeId) with { State = BlockStates.InUse, OperationId = "" });

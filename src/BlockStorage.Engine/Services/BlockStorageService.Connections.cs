@@ -17,7 +17,7 @@ public sealed partial class BlockStorageService
         var view = _catalog.Read(View.Read);
         var (volume, id, device, iqn) = (Names.Matcher(query.Volume), Names.Matcher(query.Id), Names.Matcher(query.DevicePath), Names.Matcher(query.Iqn));
         var chosen = view.Connections
-            .Where(connection => id(connection.Id) && device(connection.DevicePath) && iqn(connection.Iqn))
+            .Where(connection => id(connection.Id) && iqn(connection.Iqn))
             .Where(connection => query.Volume is not { Count: > 0 } || volume(view.VolumeName(connection.VolumeId)) || query.Volume.Contains(connection.VolumeId))
             .OrderBy(connection => connection.CreatedAt)
             .ToArray();
@@ -29,7 +29,8 @@ public sealed partial class BlockStorageService
                 live[item.Id] = item;
         }
         return (IReadOnlyList<BlockConnection>)chosen.Select(connection =>
-            Mapping.ToModel(connection, view, live.GetValueOrDefault(connection.Id), _node.Name)).ToArray();
+            Mapping.ToModel(connection, view, live.GetValueOrDefault(connection.Id), _node.Name))
+            .Where(connection => device(connection.DevicePath)).ToArray();
     });
 
     /// <inheritdoc/>
@@ -64,6 +65,7 @@ public sealed partial class BlockStorageService
             throw new BlockStorageException(BlockErrors.InvalidState, $"{target.Name} is {target.State}.", target.Name);
 
         var connector = await _node.ConnectorAsync(null, protocol, cancel).ConfigureAwait(false);
+        await RequireWaysAsync(request, connector, what, cancel).ConfigureAwait(false);
         var size = snapshotId.Length > 0 ? Find<SnapshotRecord>(snapshotId).Size : volume.Size;
         var record = new ConnectionRecord
         {
@@ -84,6 +86,8 @@ public sealed partial class BlockStorageService
         return PlanConnect(new Connect(
             record, what, protocol == "iscsi" ? target!.Id : "", protocol == "local" ? volume.PoolId : "", settings.InitiatorIqn, request.Timeout ?? ConnectTimeout)
         {
+            Persistent = request.Persistent,
+            Paths = request.Multipath ? target!.Portals : [],
             Chap = protocol == "iscsi" ? request.Credential ?? OwnSecret(view, target!, settings.InitiatorIqn) : null,
             MutualChap = protocol == "iscsi" && target!.MutualSecretId.Length > 0 ? _secrets.Load(target.MutualSecretId) : null,
         });
@@ -186,6 +190,8 @@ public sealed partial class BlockStorageService
         if (request.Protocol == "local")
             throw new BlockStorageException(BlockErrors.InvalidArgument, $"{iqn} is not a volume of this machine.", iqn, "Leave -Protocol out.");
         var connector = await _node.ConnectorAsync(null, "iscsi", cancel).ConfigureAwait(false);
+        await RequireWaysAsync(request, connector, iqn, cancel).ConfigureAwait(false);
+        var portals = request.Multipath ? await PortalsAsync(request, settings, iqn, cancel).ConfigureAwait(false) : [];
         var record = new ConnectionRecord
         {
             Id = Guid.NewGuid().ToString(),
@@ -198,7 +204,31 @@ public sealed partial class BlockStorageService
             State = BlockStates.Attaching,
             CreatedAt = DateTime.UtcNow,
         };
-        return PlanConnect(new Connect(record, iqn, "", "", settings.InitiatorIqn, request.Timeout ?? ConnectTimeout) { Chap = request.Credential });
+        return PlanConnect(new Connect(record, iqn, "", "", settings.InitiatorIqn, request.Timeout ?? ConnectTimeout)
+        {
+            Chap = request.Credential,
+            Persistent = request.Persistent,
+            Paths = portals,
+        });
+    }
+
+    private static async Task RequireWaysAsync(ConnectRequest request, IConnector connector, string what, CancellationToken cancel)
+    {
+        if (!request.Persistent && !request.Multipath)
+            return;
+        var can = (await connector.ProbeAsync(cancel).ConfigureAwait(false)).Capabilities;
+        var (lacks, option) = request.Persistent && !can.Contains("persistent") ? ("brings nothing back at boot", "-Persistent") : ("joins no paths", "-Multipath");
+        if ((request.Persistent && !can.Contains("persistent")) || (request.Multipath && !can.Contains("multipath")))
+            throw new BlockStorageException(BlockErrors.NotSupported, $"'{what}' would be connected by {connector.Name}, which {lacks}.", what,
+                $"Leave {option} out; OpenIscsi can do it, for what is published: Test-BlockStorageServer -Detailed");
+    }
+
+    // The portal that was asked for comes first.
+    private async Task<IReadOnlyList<string>> PortalsAsync(ConnectRequest request, Settings settings, string iqn, CancellationToken cancel)
+    {
+        var asked = PortalOf(request);
+        var found = await _node.DiscoverAsync(asked, settings.InitiatorIqn, request.Credential, request.Timeout ?? ConnectTimeout, cancel).ConfigureAwait(false);
+        return [.. found.Where(each => each.Iqn == iqn).Select(each => new Portal(each.Address, each.Port)).Prepend(asked).Distinct().Select(portal => portal.ToString())];
     }
 
     // Connecting has just proved the device, which is not looked up once more: reading all links of the machine takes longer than the rest.

@@ -152,7 +152,8 @@ internal static class Mapping
             SnapshotId = connection.SnapshotId,
             Protocol = connection.Protocol,
             Connector = connection.Connector,
-            DevicePath = connection.DevicePath,
+            // After a boot it may have another name.
+            DevicePath = live is { DevicePath.Length: > 0 } ? live.DevicePath : connection.DevicePath,
             State = attached && !alive ? BlockStates.Lost : connection.State,
             Size = live is { Size: > 0 } ? live.Size : connection.Size,
             ReadOnly = connection.ReadOnly,
@@ -160,12 +161,26 @@ internal static class Mapping
             Portal = connection.Portal,
             Lun = connection.Lun,
             Serial = connection.Serial,
-            Hctl = connection.Hctl,
+            Hctl = live is { Hctl.Length: > 0 } ? live.Hctl : connection.Hctl,
+            ByPath = live?.Way.ByPath ?? "",
+            Persistent = live?.Way.Persistent ?? false,
+            Multipath = live?.Way.Multipath ?? false,
+            PathCount = live?.Way.PathCount ?? 0,
+            PathsUp = live?.Way.PathsUp ?? 0,
             MountPoint = live is null ? [] : [.. live.MountPoints],
-            Health = !attached || alive ? "ok" : live?.Reason ?? "nothing of it is left on this machine",
+            Health = Health(attached, live),
             CreatedAt = connection.CreatedAt.ToLocalTime(),
         };
     }
+
+    private static string Health(bool attached, LiveConnection? live) => live switch
+    {
+        _ when !attached => "ok",
+        null => "nothing of it is left on this machine",
+        { Alive: false } => live.Reason,
+        { Way: var way } when way.PathsUp < way.PathCount => $"degraded: {way.PathsUp} of {way.PathCount} paths carry data. {live.Reason}".TrimEnd(),
+        _ => "ok",
+    };
 
     public static BlockOperation ToModel(OperationRecord entry, string server) => new()
     {

@@ -162,6 +162,11 @@ internal sealed class RepairFinder(OperationContext context, bool force = false)
             foreach (var record in view.Connections.Where(record => record.Connector == connector.Name && record.State == BlockStates.Attached))
             {
                 live.Remove(record.Id, out var item);
+                if (item is { Reopens: true })
+                {
+                    Add("Connection", view.NameOf(record), $"It is not whole: {item.Reason}.", "Log in again.", (work, stop) => connector.ReopenAsync(record.Id, work.Sink, stop));
+                    continue;
+                }
                 if (item is { Alive: true })
                     continue;
                 if (item is null || item.DevicePath.Length == 0)

@@ -95,7 +95,7 @@ public sealed record PublishRequest(
 public sealed record ConnectRequest(
     string? VolumeId = null, string? SnapshotId = null, string? Iqn = null, string? Address = null, int? Port = null,
     int? Lun = null, string? Protocol = null, ChapCredential? Credential = null, bool ReadOnly = false,
-    TimeSpan? Timeout = null);
+    TimeSpan? Timeout = null, bool Persistent = false, bool Multipath = false);
 
 /// <summary>A portal to ask for its targets.</summary>
 public sealed record DiscoveryRequest(string Address, int? Port = null, ChapCredential? Credential = null, TimeSpan? Timeout = null);

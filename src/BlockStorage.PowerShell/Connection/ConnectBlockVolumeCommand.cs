@@ -67,6 +67,14 @@ public sealed class ConnectBlockVolumeCommand : BlockStorageCommand
     [Parameter]
     public SwitchParameter ReadOnly { get; set; }
 
+    /// <summary>Bring the connection back whenever the machine boots.</summary>
+    [Parameter]
+    public SwitchParameter Persistent { get; set; }
+
+    /// <summary>One session for each portal of the target, joined by the multipath daemon.</summary>
+    [Parameter]
+    public SwitchParameter Multipath { get; set; }
+
     /// <summary>Seconds that connecting may take.</summary>
     [Parameter]
     [ValidateRange(1, int.MaxValue)]
@@ -108,6 +116,8 @@ public sealed class ConnectBlockVolumeCommand : BlockStorageCommand
             Credential = ToChap(Credential),
             ReadOnly = ReadOnly,
             Timeout = ToTimeSpan(Timeout),
+            Persistent = Persistent,
+            Multipath = Multipath,
         };
         Change(item, (service, cancel) => service.ConnectAsync(request, cancel), connection => connection);
     }

@@ -51,6 +51,28 @@ public sealed class ConnectionVerbTests(ServiceFixture fixture) : IClassFixture<
     }
 
     [RootFact]
+    public async Task What_cannot_come_back_at_boot_or_has_no_paths_is_refused_before_anything_is_made()
+    {
+        var volume = await Volume();
+        foreach (var published in new[] { false, true })
+        {
+            if (published)
+                await Publish(volume);
+            foreach (var request in new[] { new ConnectRequest(volume.Id, Persistent: true), new ConnectRequest(volume.Id, Multipath: true) })
+            {
+                // Where this machine has open-iscsi itself there is nothing to refuse.
+                if (published && (await _service.GetInitiatorAsync(fixture.Stop)).Connector == "OpenIscsi")
+                    continue;
+                var error = await ServiceFixture.Fails(_service.ConnectAsync(request, fixture.Stop), BlockErrors.NotSupported);
+                Assert.Contains(published ? "Userspace" : "Local", error.Message, StringComparison.Ordinal);
+                Assert.Contains(request.Persistent ? "-Persistent" : "-Multipath", error.NextStep, StringComparison.Ordinal);
+            }
+        }
+        Assert.Equal(BlockStates.Available, (await Get(volume)).State);
+        Assert.Empty(await _service.GetConnectionsAsync(new ConnectionQuery([volume.Name]), fixture.Stop));
+    }
+
+    [RootFact]
     public async Task Two_ways_to_write_are_refused_whichever_comes_first()
     {
         var (first, second) = (await Volume(), await Volume());

@@ -63,7 +63,7 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
     public async Task DisconnectAsync(string connectionId, bool force, CancellationToken cancel)
     {
         var folder = ConnectionFolder.Of(root, connectionId);
-        if (folder.Load() is { } state)
+        if ((force ? folder.TryLoad() : folder.Load()) is { } state)
         {
             if (state.Connector != Name)
                 return;
@@ -109,8 +109,8 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
     {
         var all = ConnectionFolder.List(root)
             .Select(folder => (folder.Id, State: folder.TryLoad()))
-            .Where(pair => pair.State?.Connector == Name)
-            .Select(pair => (pair.Id, Device: Devices(pair.State!).FirstOrDefault() ?? "")).ToArray();
+            .Where(pair => ConnectionFolder.Of(root, pair.Id).IsOf(Name, pair.State))
+            .Select(pair => (pair.Id, Device: pair.State is null ? "" : Devices(pair.State).FirstOrDefault() ?? "")).ToArray();
         var mounts = DeviceLink.MountPoints(all.Select(pair => pair.Device).Where(device => device.Length > 0).ToArray());
         return Task.FromResult<IReadOnlyList<LiveConnection>>(all.Select(pair => pair.Device.Length > 0
             ? new LiveConnection(pair.Id, pair.Device, LoopDevices.Size(pair.Device), true, "", mounts[pair.Device].ToArray())

@@ -26,30 +26,36 @@ internal sealed class IscsiAdmin(ICommandRunner runner)
     private static readonly TimeSpan Slack = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(10);
 
-    /// <summary>Logs in with the record of a connection.</summary>
-    /// <exception cref="BlockStorageException">PortalUnreachable, ChapRejected, ToolFailed, ToolTimeout.</exception>
-    public async Task LoginAsync(NodeRecord record, ConnectionInfo info, IWorkSink sink, CancellationToken cancel)
+    /// <summary>Logs in with the records of a connection, at each of its portals.</summary>
+    /// <param name="record">The records.</param>
+    /// <param name="iqn">Target.</param>
+    /// <param name="limit">How long that may take.</param>
+    /// <param name="sink">Told what runs.</param>
+    /// <param name="cancel">Stops it before it begins.</param>
+    /// <returns>Why not all of them are in; null when they are.</returns>
+    /// <exception cref="BlockStorageException">ToolTimeout.</exception>
+    public async Task<BlockStorageException?> LoginAsync(NodeRecord record, string iqn, TimeSpan limit, IWorkSink sink, CancellationToken cancel)
     {
-        var limit = (NodeRecord.LoginTries * NodeRecord.LoginLimit(info)) + Slack;
-        var result = await runner.RunAsync(new Command(Tool, ["-m", "node", "-I", record.Interface, "--login"], limit), sink, cancel).ConfigureAwait(false);
-        if (result.ExitCode is 0 or SessionExists)
-            return;
-        throw result.ExitCode switch
+        using var bound = record.Bind();
+        var result = await runner.RunAsync(new Command(Tool, ["-m", "node", "-I", record.Interface, "--login"], limit + Slack), sink, cancel).ConfigureAwait(false);
+        return result.ExitCode switch
         {
-            AuthenticationFailed => new BlockStorageException(BlockErrors.ChapRejected, $"'{info.Iqn}' refuses the CHAP secret.", info.Iqn),
+            0 or SessionExists => null,
+            AuthenticationFailed => new BlockStorageException(BlockErrors.ChapRejected, $"'{iqn}' refuses the CHAP secret.", iqn),
             TransportTimeout or TransportFailed or LoginFailed => new BlockStorageException(BlockErrors.PortalUnreachable,
-                $"The target at {info.Portal} answered just before and does no more: {Last(result)}", info.Iqn),
+                $"'{iqn}' does not let us log in: {Last(result)}", iqn),
             DaemonFailed or DaemonUnreachable => new BlockStorageException(BlockErrors.ToolFailed, "iscsid does not run.", Tool, StartDaemon),
-            _ => Failed(result, info.Iqn),
+            _ => Failed(result, iqn),
         };
     }
 
     /// <summary>Closes a session with all its disks; one whose target is dead ends at once. Succeeds when it is gone.</summary>
     /// <exception cref="BlockStorageException">ToolFailed, ToolTimeout.</exception>
-    public async Task LogoutAsync(KernelSession session, string subject)
+    public async Task LogoutAsync(KernelSession session, NodeRecord record, string subject)
     {
         if (!session.Exists)
             return;
+        using var bound = record.Bind(session.Initiator);
         var number = session.Id.ToString(CultureInfo.InvariantCulture);
         var result = await runner.RunAsync(new Command(Tool, ["-m", "session", "-r", number, "--logout"], Slack), SilentSink.Instance, CancellationToken.None).ConfigureAwait(false);
         if (await Poll.UntilAsync(() => !session.Exists, result.ExitCode is 0 or NothingFound ? GoneLimit : TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false))

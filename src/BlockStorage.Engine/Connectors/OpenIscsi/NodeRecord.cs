@@ -7,8 +7,9 @@ namespace BlockStorage.Engine.Connectors.OpenIscsi;
 
 /// <summary>
 /// The records of one connection in open-iscsi's own folders. We write them ourselves: iscsiadm takes secrets as
-/// arguments only. An interface record of our own gives the session our initiator name whatever the host's is, leaves
-/// records and sessions of others alone, and makes ours known by the id of the connection.
+/// arguments only. An interface of our own gives the session our initiator name whatever the host's is, leaves records and
+/// sessions of others alone, and makes ours known by the id of the connection. Its record is there only while we log in or out: a
+/// discovery by an administrator goes through all interface records, and would write ours anew, without startup and secret.
 /// </summary>
 internal sealed class NodeRecord(string connectionId)
 {
@@ -18,14 +19,17 @@ internal sealed class NodeRecord(string connectionId)
     /// <summary>How often open-iscsi tries a login before it gives up.</summary>
     public const int LoginTries = 2;
 
+    // Seconds without an answer after which what waits for a path goes to another one.
+    private const string PathGivenUpAfter = "5";
+
+    private const string InitiatorKey = "iface.initiatorname";
     private const string HostFile = "/etc/iscsi/iscsid.conf";
     private const string Chap = "node.session.auth.";
 
     // What a host may not decide for our sessions; its CHAP secrets are for its own targets.
     private static readonly string[] Own =
     [
-        Chap, "node.startup", "node.leading_login", "node.session.scan", "node.session.nr_sessions", "node.session.initial_login_retry_max",
-        "node.conn[0].timeo.login_timeout", "node.conn[0].timeo.logout_timeout", "node.conn[0].startup",
+        Chap, "node.startup", "node.leading_login", "node.conn[0].timeo.logout_timeout", "node.conn[0].startup",
     ];
 
     /// <summary>Name of its interface; iscsiadm finds the record by it.</summary>
@@ -41,33 +45,50 @@ internal sealed class NodeRecord(string connectionId)
     /// <summary>How long one try of a login may take.</summary>
     public static TimeSpan LoginLimit(ConnectionInfo info) => TimeSpan.FromSeconds(Math.Clamp(Math.Ceiling(info.Timeout.TotalSeconds / LoginTries), 5, 15));
 
-    /// <summary>Writes the records, for root alone.</summary>
+    /// <summary>Writes the record of a portal, for root alone.</summary>
+    /// <param name="info">What is connected.</param>
+    /// <param name="portal">Portal.</param>
+    /// <param name="portalGroup">Its group.</param>
+    /// <param name="boot">Log in when the machine boots, for as long as the host wants, and take the disks that there are.</param>
     /// <exception cref="BlockStorageException">InvalidArgument, InvalidCredential: it cannot stand in a record.</exception>
-    public void Write(ConnectionInfo info, int portalGroup)
+    public void Write(ConnectionInfo info, Portal portal, int portalGroup, bool boot = false)
     {
-        var portal = info.Portal!;
         Check(info, portal);
+        var startup = boot ? "automatic" : "manual";
         var node = Path.Combine(Nodes, info.Iqn, string.Create(CultureInfo.InvariantCulture, $"{portal.Address},{portal.Port},{portalGroup}"));
-        foreach (var folder in new[] { Path.GetDirectoryName(InterfaceFile)!, Nodes, Path.GetDirectoryName(node)!, node })
+        foreach (var folder in new[] { Nodes, Path.GetDirectoryName(node)!, node })
             StateRoot.EnsureFolder(folder);
-        List<(string, string)> own =
+        List<(string, string)> ours =
         [
-            ("iface.iscsi_ifacename", Interface), ("iface.transport_name", "tcp"), ("iface.initiatorname", info.InitiatorIqn),
+            // Only our disk, and only when we ask for it; at boot nobody asks.
+            ("node.session.scan", boot ? "auto" : "manual"), ("node.session.nr_sessions", "1"),
+            .. boot ? [] : new[]
+            {
+                ("node.session.initial_login_retry_max", Text(LoginTries - 1)),
+                ("node.conn[0].timeo.login_timeout", Text((int)LoginLimit(info).TotalSeconds)),
+            },
+            // Another path takes over.
+            .. info.Multipath ? new[] { ("node.session.timeo.replacement_timeout", PathGivenUpAfter) } : [],
         ];
-        AtomicFile.Write(InterfaceFile, Format(own));
         AtomicFile.Write(Path.Combine(node, Interface), Format([
-            ("node.name", info.Iqn), ("node.tpgt", Text(portalGroup)), ("node.startup", "manual"), .. own, ("node.discovery_type", "static"),
-            .. HostSettings(),
-            // Only our disk, and only when we ask for it.
-            ("node.session.scan", "manual"), ("node.session.nr_sessions", "1"),
-            ("node.session.initial_login_retry_max", Text(LoginTries - 1)),
-            .. Secrets(info),
-            ("node.conn[0].address", portal.Address), ("node.conn[0].port", Text(portal.Port)), ("node.conn[0].startup", "manual"),
-            ("node.conn[0].timeo.login_timeout", Text((int)LoginLimit(info).TotalSeconds)), ("node.conn[0].timeo.logout_timeout", "5")]));
+            ("node.name", info.Iqn), ("node.tpgt", Text(portalGroup)), ("node.startup", startup), .. Binding(info.InitiatorIqn), ("node.discovery_type", "static"),
+            .. HostSettings().Where(setting => !ours.Exists(pair => pair.Item1 == setting.Item1)),
+            .. ours, .. Secrets(info),
+            ("node.conn[0].address", portal.Address), ("node.conn[0].port", Text(portal.Port)), ("node.conn[0].startup", startup),
+            ("node.conn[0].timeo.logout_timeout", "5")]));
     }
 
-    /// <summary>Whether any of it is there.</summary>
-    public bool Exists => File.Exists(InterfaceFile) || Files().Any();
+    /// <summary>Writes the interface record that iscsiadm wants for a login or logout by it. To be disposed of right after that.</summary>
+    /// <param name="initiator">Who we are; null for what stands in the records.</param>
+    /// <exception cref="BlockStorageException">ConnectionLost: there is no record that says it.</exception>
+    public IDisposable Bind(string? initiator = null)
+    {
+        initiator ??= Files().SelectMany(File.ReadLines).FirstOrDefault(line => line.StartsWith(InitiatorKey, StringComparison.Ordinal))?.Split('=', 2)[1].Trim()
+            ?? throw new BlockStorageException(BlockErrors.ConnectionLost, $"The records of {Interface} are gone from '{Nodes}'.", Interface);
+        StateRoot.EnsureFolder(Path.GetDirectoryName(InterfaceFile)!);
+        AtomicFile.Write(InterfaceFile, Format(Binding(initiator)));
+        return new Binder(this);
+    }
 
     /// <summary>Removes the records, what a kill in the middle of writing left, and folders that are empty then.</summary>
     public void Delete()
@@ -79,9 +100,17 @@ internal sealed class NodeRecord(string connectionId)
             RemoveEmpty(folder);
             RemoveEmpty(Path.GetDirectoryName(folder)!);
         }
+        Unbind();
+    }
+
+    private void Unbind()
+    {
         Native.Unlink(InterfaceFile);
         Native.Unlink(InterfaceFile + AtomicFile.TemporarySuffix);
     }
+
+    private (string, string)[] Binding(string initiator) =>
+        [("iface.iscsi_ifacename", Interface), ("iface.transport_name", "tcp"), (InitiatorKey, initiator)];
 
     private string[] Files() => !Directory.Exists(Nodes) ? [] :
         Directory.EnumerateDirectories(Nodes).SelectMany(Directory.EnumerateDirectories)
@@ -139,5 +168,10 @@ internal sealed class NodeRecord(string connectionId)
         {
             // Somebody put a record into it, or removed it first.
         }
+    }
+
+    private sealed class Binder(NodeRecord record) : IDisposable
+    {
+        public void Dispose() => record.Unbind();
     }
 }

@@ -20,7 +20,7 @@ internal static class OpenIscsiProbe
         var running = ProcessTable.Ids().Any(pid => ProcessTable.Get(pid)?.Name == "iscsid");
         // With systemd iscsiadm starts its daemon itself.
         var startable = running || (Directory.Exists("/run/systemd/system") && runner.Find("iscsid") is not null);
-        return DriverChecks.Probe(["iscsi", "chap", "read-only", "online-resize"], version,
+        return DriverChecks.Probe(["iscsi", "chap", "read-only", "online-resize", "persistent", "multipath"], version,
         [
             DriverChecks.Root(),
             DriverChecks.Check(IscsiAdmin.Tool, "Tool", version.Length > 0, "iSCSI initiator of the kernel", "open-iscsi is not installed", IscsiAdmin.Package, version),

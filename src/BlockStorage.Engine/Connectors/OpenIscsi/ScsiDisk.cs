@@ -73,10 +73,10 @@ internal sealed record ScsiDisk(string Name, string Hctl, int Lun)
     }, ScanLimit, Device, cancel);
 
     /// <summary>Makes the kernel refuse writes.</summary>
-    public void Protect()
+    public static void Protect(string device)
     {
-        using var handle = Native.Open(Device, OpenMode.ReadOnly | OpenMode.NonBlocking);
-        Native.SetReadOnly(handle, Device);
+        using var handle = Native.Open(device, OpenMode.ReadOnly | OpenMode.NonBlocking);
+        Native.SetReadOnly(handle, device);
     }
 
     /// <summary>Takes the disk out of the kernel and waits until it is gone. Nothing to do when it is.</summary>

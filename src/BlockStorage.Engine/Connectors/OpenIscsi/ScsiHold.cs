@@ -22,38 +22,39 @@ internal sealed class ScsiHold(ConnectionFolder folder, ICommandRunner runner)
 
     /// <summary>Holds I/O and waits until nothing is on its way.</summary>
     /// <exception cref="BlockStorageException">ToolTimeout, NotSupported.</exception>
-    public async Task PauseAsync(KernelSession session, ScsiDisk disk, CancellationToken cancel)
+    public async Task PauseAsync(IscsiLink link, CancellationToken cancel)
     {
         // Who opens the disk meanwhile sleeps until woken, which only its generic device can do then.
-        if (Generic(disk) is null)
+        if (link.Disks.Any(disk => Generic(disk) is null))
             await runner.RunAsync(new Command("modprobe", ["sg"], ToolLimit), SilentSink.Instance, cancel).ConfigureAwait(false);
-        if (!await Poll.UntilAsync(() => Generic(disk) is not null, NodeLimit, cancel).ConfigureAwait(false))
-            throw new BlockStorageException(BlockErrors.NotSupported, $"I/O of {disk.Device} cannot be held: the kernel has no generic SCSI device for it.", disk.Device, "modprobe sg");
+        if (!await Poll.UntilAsync(() => link.Disks.All(disk => Generic(disk) is not null), NodeLimit, cancel).ConfigureAwait(false))
+            throw new BlockStorageException(BlockErrors.NotSupported, $"I/O of {link.Device} cannot be held: the kernel has no generic SCSI device for it.", link.Device, "modprobe sg");
         cancel.ThrowIfCancellationRequested();
         AtomicFile.Write(Mark, []);
-        SysAttribute.Write($"{session.HostFolder}/state", Held);
         try
         {
-            if (!await Poll.UntilAsync(() => SysAttribute.Read($"{session.HostFolder}/host_busy") == "0", DrainLimit, cancel).ConfigureAwait(false))
-                throw new BlockStorageException(BlockErrors.ToolTimeout, $"Data on its way from {disk.Device} does not arrive at the target.", disk.Device);
+            foreach (var session in link.Sessions.Where(session => session.Alive))
+                SysAttribute.Write($"{session.HostFolder}/state", Held);
+            if (!await Poll.UntilAsync(() => link.Sessions.All(session => SysAttribute.Read($"{session.HostFolder}/host_busy") is "0" or ""), DrainLimit, cancel).ConfigureAwait(false))
+                throw new BlockStorageException(BlockErrors.ToolTimeout, $"Data on its way from {link.Device} does not arrive at the target.", link.Device);
         }
         catch
         {
-            Resume(session, disk);
+            Resume(link);
             throw;
         }
     }
 
     /// <summary>Lets I/O go on. Nothing to do when we hold none.</summary>
-    public void Resume(KernelSession? session, ScsiDisk? disk)
+    public void Resume(IscsiLink link)
     {
         if (!Active)
             return;
-        if (session is { Exists: true })
+        foreach (var session in link.Sessions.Where(session => session.Exists))
         {
             if (SysAttribute.Read($"{session.HostFolder}/state") == Held)
                 SysAttribute.Write($"{session.HostFolder}/state", Running);
-            if ((disk is null ? null : Generic(disk)) is { } generic)
+            foreach (var generic in session.Disks().Select(Generic).OfType<string>())
             {
                 // Opening the disk would wait behind the one that is to be woken.
                 using var handle = Native.Open(generic, OpenMode.ReadWrite | OpenMode.NonBlocking);

@@ -150,7 +150,7 @@ internal sealed class UserspaceConnector(StateRoot root, ICommandRunner runner) 
     }
 
     // A damaged state is told by what is still there.
-    private bool IsOurs(ConnectionFolder folder) => folder.TryLoad() is not { } state || state.Connector == Name;
+    private bool IsOurs(ConnectionFolder folder) => folder.IsOf(Name, folder.TryLoad());
 
     private (ConnectionFolder Folder, ConnectionState State, string Device) Require(string connectionId)
     {

@@ -54,15 +54,16 @@ internal static class IscsiDiscovery
     /// <param name="login">Who logs in where.</param>
     /// <param name="lun">Logical unit number; below zero for the only disk of the target.</param>
     /// <param name="cancel">Stops it.</param>
+    /// <param name="all">Ask for the numbers of the other disks too.</param>
     /// <exception cref="BlockStorageException">Those of a login; WrongDevice, InvalidArgument where the target has several disks.</exception>
-    public static async Task<ScsiUnit> InspectAsync(IscsiLogin login, int lun, CancellationToken cancel)
+    public static async Task<ScsiUnit> InspectAsync(IscsiLogin login, int lun, CancellationToken cancel, bool all = false)
     {
         var session = await IscsiSession.OpenAsync(login, cancel).ConfigureAwait(false);
         await using (session.ConfigureAwait(false))
         {
+            var disks = lun < 0 || all ? await ScsiReader.DisksAsync(session, login.Iqn).ConfigureAwait(false) : [];
             if (lun < 0)
             {
-                var disks = await ScsiReader.DisksAsync(session, login.Iqn).ConfigureAwait(false);
                 lun = disks.Count switch
                 {
                     0 => throw new BlockStorageException(BlockErrors.WrongDevice, $"The target '{login.Iqn}' publishes no disk.", login.Iqn),
@@ -72,7 +73,7 @@ internal static class IscsiDiscovery
                         $"Connect-BlockVolume -Address {login.Portal.Address} -Iqn {login.Iqn} -Lun {disks[0]}"),
                 };
             }
-            return await ScsiReader.UnitAsync(session, login.Iqn, lun).ConfigureAwait(false) with { PortalGroup = session.PortalGroup };
+            return await ScsiReader.UnitAsync(session, login.Iqn, lun).ConfigureAwait(false) with { PortalGroup = session.PortalGroup, Disks = disks };
         }
     }
 

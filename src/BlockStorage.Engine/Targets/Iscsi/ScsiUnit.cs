@@ -12,6 +12,9 @@ internal sealed record ScsiUnit(int Lun, string Serial, long Size, bool ReadOnly
 {
     /// <summary>Portal group that the login went to.</summary>
     public int PortalGroup { get; init; } = 1;
+
+    /// <summary>Numbers of all disks of the target, where they were asked for.</summary>
+    public IReadOnlyList<int> Disks { get; init; } = [];
 }
 
 /// <summary>Reads what a logical unit is (SPC-4, SBC-3).</summary>

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using BlockStorage.Engine.Connectors;
+using BlockStorage.Engine.Connectors.Local;
 using BlockStorage.Engine.Connectors.OpenIscsi;
+using BlockStorage.Engine.Connectors.Userspace;
 using BlockStorage.Engine.Host;
 using BlockStorage.Services;
 
@@ -177,6 +179,8 @@ public sealed partial class OpenIscsiConnectorTests
         await _connector.ConnectAsync(info, SilentSink.Instance, default);
         File.WriteAllText(ConnectionFolder.Of(_root, _id).File("state.json"), "{ garbage");
         Assert.Equal(_id, Assert.Single(await _connector.ListAsync(default)).Id);
+        Assert.Empty(await new UserspaceConnector(_root, new CommandRunner()).ListAsync(default));
+        Assert.Empty(await new LocalConnector(_root).ListAsync(default));
         await Assert.ThrowsAsync<BlockStorageException>(() => _connector.DisconnectAsync(_id, force: false, default));
         await _connector.DisconnectAsync(_id, force: true, default);
         AssertNothingLeft();
@@ -187,12 +191,17 @@ public sealed partial class OpenIscsiConnectorTests
     {
         var portal = info.Portal!;
         ConnectionFolder.Of(_root, _id).Create(_root, new ConnectionState("OpenIscsi", portal.ToString(), Iqn, 1, info.Serial, Size, false, "", ""));
-        new NodeRecord(_id).Write(info, 1);
+        new NodeRecord(_id).Write(info, portal, 1);
         var record = Records().First(file => file.StartsWith(Nodes, StringComparison.Ordinal));
         if (step == 0)
             File.Move(record, record + AtomicFile.TemporarySuffix);
         if (step >= 2)
+        {
+            var bound = new NodeRecord(_id).Bind();
             await RunAsync("iscsiadm", "-m", "node", "-I", "blockstorage-" + _id, "--login");
+            if (step == 3)
+                bound.Dispose();
+        }
         if (step == 3)
             await ScsiDisk.ScanAsync(Assert.Single(KernelSession.List()), 1, Iqn, default);
     }

@@ -47,8 +47,8 @@ public sealed partial class OpenIscsiConnectorTests : IscsiConnectorSuite
         Assert.Equal($"{session.Host}:0:0:1", device.Hctl);
         Assert.Equal((Iqn, Initiator, "blockstorage-" + _id), (session.Iqn, session.Initiator, session.Interface));
         Assert.Equal([device.DevicePath], session.Disks().Select(disk => disk.Device));
-        Assert.True(await Poll.UntilAsync(() => File.Exists(device.ByPath), TimeSpan.FromSeconds(20), default), device.ByPath);
-        Assert.Equal(device.DevicePath, Path.GetFullPath(Path.Combine("/dev/disk/by-path", new FileInfo(device.ByPath).LinkTarget!)));
+        Assert.True(await Poll.UntilAsync(() => File.Exists(device.Way.ByPath), TimeSpan.FromSeconds(20), default), device.Way.ByPath);
+        Assert.Equal(device.DevicePath, Path.GetFullPath(Path.Combine("/dev/disk/by-path", new FileInfo(device.Way.ByPath).LinkTarget!)));
     }
 
     [Fact]
@@ -80,7 +80,7 @@ public sealed partial class OpenIscsiConnectorTests : IscsiConnectorSuite
         var sink = new RecordingSink();
         await _connector.ConnectAsync(info, sink, default);
         var files = Records().ToArray();
-        Assert.Equal(2, files.Length);
+        Assert.Single(files);
         Assert.All(files, file => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file)));
         Assert.Contains("canary-sEcret-5", ReadAll(files.Single(file => file.StartsWith(Nodes, StringComparison.Ordinal))), StringComparison.Ordinal);
         Assert.All(Directory.EnumerateFiles(ConnectionFolder.Of(_root, _id).Path), file => Assert.DoesNotContain("canary", ReadAll(file), StringComparison.Ordinal));
@@ -107,11 +107,11 @@ public sealed partial class OpenIscsiConnectorTests : IscsiConnectorSuite
         var record = new NodeRecord(_id);
         foreach (var secret in new[] { " blank-before1", "blank-behind1 ", "line\nend-in-it1" })
         {
-            var error = Assert.Throws<BlockStorageException>(() => record.Write(info with { Chap = chap with { Secret = secret } }, 1));
+            var error = Assert.Throws<BlockStorageException>(() => record.Write(info with { Chap = chap with { Secret = secret } }, info.Portal!, 1));
             Assert.Equal(BlockErrors.InvalidCredential, error.Error);
         }
-        Assert.Throws<BlockStorageException>(() => record.Write(info with { Iqn = "iqn.2026-01.org/../../x" }, 1));
-        Assert.Throws<BlockStorageException>(() => record.Write(info with { Portal = new Portal("../x", 1) }, 1));
+        Assert.Throws<BlockStorageException>(() => record.Write(info with { Iqn = "iqn.2026-01.org/../../x" }, info.Portal!, 1));
+        Assert.Throws<BlockStorageException>(() => record.Write(info, new Portal("../x", 1), 1));
         Assert.Empty(Records());
     }
 
@@ -228,13 +228,14 @@ public sealed partial class OpenIscsiConnectorTests : IscsiConnectorSuite
     private static async Task<ForeignSession> LogInByHandAsync(ConnectionInfo info)
     {
         const string name = "theirs";
-        new NodeRecord(name).Write(info, 1);
+        new NodeRecord(name).Write(info, info.Portal!, 1);
         var ours = Records().Select(file => (file, text: File.ReadAllText(file).Replace("blockstorage-theirs", name, StringComparison.Ordinal))).ToArray();
         foreach (var (file, text) in ours)
         {
             File.Delete(file);
             await File.WriteAllTextAsync(file.Replace("blockstorage-theirs", name, StringComparison.Ordinal), text);
         }
+        Directory.CreateDirectory(Interfaces);
         await File.WriteAllTextAsync($"{Interfaces}/{name}", $"iface.iscsi_ifacename = {name}\niface.transport_name = tcp\niface.initiatorname = {info.InitiatorIqn}\n");
         await RunAsync("iscsiadm", "-m", "node", "-I", name, "--login");
         return new ForeignSession(Assert.Single(KernelSession.List()), Directory.EnumerateFiles(Nodes, name, SearchOption.AllDirectories).Single());
