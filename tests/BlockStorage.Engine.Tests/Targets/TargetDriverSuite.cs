@@ -74,7 +74,7 @@ public abstract class TargetDriverSuite : IAsyncLifetime
     {
         var export = await PublishAsync("a");
         var unit = await IscsiDiscovery.InspectAsync(Login(export, Chap), -1, default);
-        Assert.Equal(new ScsiUnit(1, export.Lun!.Serial, Size, false), unit);
+        Assert.Equal((1, export.Lun!.Serial, Size, false), (unit.Lun, unit.Serial, unit.Size, unit.ReadOnly));
     }
 
     /// <summary>LP 1398078: a target that exists already is no error.</summary>
