@@ -5,6 +5,19 @@ namespace BlockStorage.Engine.Volumes.Lvm;
 /// <summary>A volume group as its metadata on disk has it, without starting a program: LVM takes half a second to say the same.</summary>
 internal static class LvmMetadata
 {
+    // Of global/locking_dir; where that is elsewhere the folder is missing, and LVM is asked.
+    private const string LockFolder = "/run/lock/lvm";
+
+    /// <summary>Reads a group under LVM's own lock, as its commands do: some change it in several commits.</summary>
+    /// <returns>Null where LVM itself must be asked; it also waits for a change that is under way.</returns>
+    public static LvmState? ReadLocked(string group, IReadOnlyList<string> disks, LvmState? before)
+    {
+        if (!Directory.Exists(LockFolder))
+            return null;
+        using var held = Operations.FileLock.Try($"{LockFolder}/V_{group}", shared: true);
+        return held is null ? null : Read(disks, before);
+    }
+
     /// <summary>Reads the group of all the given disks.</summary>
     /// <param name="disks">Paths of all its disks.</param>
     /// <param name="before">What was read before, and from what; given again where nothing has changed.</param>

@@ -30,7 +30,7 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
     {
         if (KnownGroups.TryGetValue(Key, out var before))
         {
-            if ((!watch || before.IsWatched) && LvmMetadata.Read(before.Disks, before.State) is { } state && Choose(new LvmReport([state.Group], [])) is { } current)
+            if ((!watch || before.IsWatched) && LvmMetadata.ReadLocked(group, before.Disks, before.State) is { } state && Choose(new LvmReport([state.Group], [])) is { } current)
             {
                 KnownGroups[Key] = before with { MetadataLeft = current.MetadataLeft, State = state };
                 return watch ? Watched(current) : current;

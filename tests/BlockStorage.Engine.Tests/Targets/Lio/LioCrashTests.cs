@@ -116,7 +116,8 @@ public sealed class LioCrashTests : IDisposable
         {
             await _driver.PublishAsync(second, SilentSink.Instance, default);
             var login = Login(second) with { InitiatorIqn = second.Grants[0].Initiator, Chap = second.Grants[0].Chap, MutualChap = second.MutualChap };
-            Assert.Equal(new ScsiUnit(5, serial, 4L << 30, true), await IscsiDiscovery.InspectAsync(login, -1, default));
+            var unit = await IscsiDiscovery.InspectAsync(login, -1, default);
+            Assert.Equal((5, serial, 4L << 30, true), (unit.Lun, unit.Serial, unit.Size, unit.ReadOnly));
             await Assert.ThrowsAsync<BlockStorageException>(() => IscsiDiscovery.ProveLoginAsync(Login(first), default));
             await _driver.PublishAsync(first, SilentSink.Instance, default);
         });

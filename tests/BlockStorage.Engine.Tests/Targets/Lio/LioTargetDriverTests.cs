@@ -48,7 +48,7 @@ public sealed class LioTargetDriverTests : TargetDriverSuite
         var export = Disk("disk");
         await _driver.PublishAsync(export, SilentSink.Instance, default);
         var (unit, page) = await InspectAsync(export);
-        Assert.Equal(new ScsiUnit(0, export.Lun!.Serial, 4L << 30, false), unit);
+        Assert.Equal((0, export.Lun!.Serial, 4L << 30, false), (unit.Lun, unit.Serial, unit.Size, unit.ReadOnly));
         Assert.Contains("6001405" + export.Lun.Serial[..25], Convert.ToHexStringLower(page), StringComparison.Ordinal);
 
         await _driver.UnpublishAsync(export.Iqn, false, default);

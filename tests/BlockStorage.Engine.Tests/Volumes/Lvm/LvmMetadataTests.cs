@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using BlockStorage.Engine.Operations;
 using BlockStorage.Engine.Tests.Lab;
 using BlockStorage.Engine.Volumes;
 using BlockStorage.Engine.Volumes.Lvm;
@@ -166,6 +167,12 @@ public sealed class LvmMetadataLabTests : IAsyncLifetime
             await LvmPools.RunAsync(program, arguments.Split(' '));
             await AssertAgreesAsync($"{program} {arguments}");
         }
+        // While a command of LVM has the group, it is for LVM to say what there is.
+        var path = $"/run/lock/lvm/V_{group}";
+        using (FileLock.Try(path))
+            Assert.Null(LvmMetadata.ReadLocked(group, Disks, null));
+        Assert.NotNull(LvmMetadata.ReadLocked(group, Disks, null));
+        Assert.False(File.Exists(path));
         // A volume that is open is merged later: until then its snapshot is on its way out.
         await using (File.OpenRead($"/dev/{group}/plain"))
         {
