@@ -6,6 +6,10 @@ BeforeDiscovery {
         $found = [regex]::Matches((Get-Content -Raw $_.FullName), '(?s)### (Example \d+: [^\n]+)\n.*?```powershell\n(.*?)\n```')
         @{ Name = $_.BaseName; Examples = @($found | ForEach-Object { @{ Title = $_.Groups[1].Value; Code = $_.Groups[2].Value } }) }
     }
+    # Examples that make pools of disks run where there are disks to lose.
+    $needsDisks = '/dev/sd|-Driver Lvm'
+    $diskPages = $pages | ForEach-Object { @{ Name = $_.Name; Examples = @($_.Examples | Where-Object Code -Match $needsDisks) } } | Where-Object { $_.Examples }
+    $pages = $pages | ForEach-Object { @{ Name = $_.Name; Examples = @($_.Examples | Where-Object Code -NotMatch $needsDisks) } }
     $topics = 'about_BlockStorage', 'about_BlockStorage_Sizes', 'about_BlockStorage_Errors', 'about_BlockStorage_Drivers', 'about_BlockStorage_Safety'
 }
 
@@ -133,6 +137,26 @@ Describe 'Examples of <Name>' -ForEach $pages {
     }
     It 'run: <Title>' -ForEach $Examples {
         Get-ExampleError @(Invoke-Example $Code) | Should -BeNullOrEmpty
+    }
+}
+
+Describe 'Examples of <Name> that need disks' -Tag Lab -ForEach $diskPages {
+    BeforeEach {
+        $disks = -split $env:LAB_DISKS
+        pvcreate -q $disks[2]
+        vgcreate -q vg0 $disks[2]
+    }
+    AfterEach {
+        Get-BlockPool | Remove-BlockPool -Confirm:$false
+        vgremove -q vg0
+        pvremove -q $disks[2]
+        wipefs --no-act $disks[0] $disks[1] $disks[2] | Should -BeNullOrEmpty
+    }
+    It 'run: <Title>' -ForEach $Examples {
+        # A pool of 500 GiB finds no room in the lab.
+        $here = $Code.Replace('/dev/sdb', $disks[0]).Replace('/dev/sdc', $disks[1]).Replace('500GB', '500MB')
+        Get-ExampleError @(Invoke-Example $here) | Should -BeNullOrEmpty
+        (Get-BlockPool).Driver | Should -Be Lvm
     }
 }
 

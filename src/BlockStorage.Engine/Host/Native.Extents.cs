@@ -24,15 +24,24 @@ internal static unsafe partial class Native
     public static void Allocate(SafeFileHandle handle, long offset, long length, string path) =>
         Check(Retry(() => fallocate(handle, KeepSize, offset, length)), "Reserving space for", path);
 
-    /// <summary>Start of the next data at or after an offset; null when only a hole follows.</summary>
-    public static long? SeekData(SafeFileHandle handle, long offset, string path) => Seek(handle, offset, 3, path);
+    /// <summary>Start of the next data at or after an offset; null when only a hole follows. Devices are data all through.</summary>
+    public static long? SeekData(SafeFileHandle handle, long offset, string path)
+    {
+        const int data = 3;
+        var found = lseek(handle, offset, data);
+        return found >= 0 ? found : LastError switch
+        {
+            Errno.NoDevice => null,
+            Errno.Invalid => offset,
+            _ => Check(found, "Looking for data in", path),
+        };
+    }
 
     /// <summary>Start of the next hole at or after an offset (the end of a file is one); null past the end.</summary>
-    public static long? SeekHole(SafeFileHandle handle, long offset, string path) => Seek(handle, offset, 4, path);
-
-    private static long? Seek(SafeFileHandle handle, long offset, int whence, string path)
+    public static long? SeekHole(SafeFileHandle handle, long offset, string path)
     {
-        var found = lseek(handle, offset, whence);
+        const int hole = 4;
+        var found = lseek(handle, offset, hole);
         return found < 0 && LastError == Errno.NoDevice ? null : Check(found, "Looking for data in", path);
     }
 

@@ -52,6 +52,14 @@ internal static unsafe partial class Native
         return count >= 0 || LastError is Errno.NoEntry or Errno.NoSuchDevice ? (int)count : throw Errno.Failure(LastError, "Reading", path);
     }
 
+    /// <summary>Has the next reads ask the disk and not what the kernel remembers of it.</summary>
+    public static void Forget(SafeFileHandle handle)
+    {
+        const int dontNeed = 4;
+        // Advice: where it is not taken, what is remembered is read.
+        _ = posix_fadvise(handle, 0, 0, dontNeed);
+    }
+
     /// <summary>Makes what was written durable.</summary>
     public static void Sync(SafeFileHandle handle, string path) => Check(Retry(() => fsync(handle)), "Writing out", path);
 
@@ -206,6 +214,9 @@ internal static unsafe partial class Native
 
     [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint readlink(string path, byte* buffer, nuint size);
+
+    [LibraryImport(Libc)]
+    private static partial int posix_fadvise(SafeFileHandle fd, nint offset, nint length, int advice);
 
     [LibraryImport(Libc, SetLastError = true)]
     private static partial int flock(SafeFileHandle fd, int operation);

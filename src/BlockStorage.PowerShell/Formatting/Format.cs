@@ -77,10 +77,4 @@ public static class Format
     /// <param name="values">Values.</param>
     /// <returns>The text.</returns>
     public static string Join(string[]? values) => string.Join(", ", values ?? []);
-
-    /// <summary>How many paths carry data.</summary>
-    /// <param name="up">Those that do.</param>
-    /// <param name="count">All; nothing is shown where there are none.</param>
-    /// <returns>The text.</returns>
-    public static string Paths(int up, int count) => count == 0 ? "" : up == count ? $"{count} up" : $"{up} of {count} up";
 }

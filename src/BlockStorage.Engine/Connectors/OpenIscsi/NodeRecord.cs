@@ -112,10 +112,10 @@ internal sealed class NodeRecord(string connectionId)
     private (string, string)[] Binding(string initiator) =>
         [("iface.iscsi_ifacename", Interface), ("iface.transport_name", "tcp"), (InitiatorKey, initiator)];
 
+    // Folders of others come and go meanwhile.
     private string[] Files() => !Directory.Exists(Nodes) ? [] :
-        Directory.EnumerateDirectories(Nodes).SelectMany(Directory.EnumerateDirectories)
-            .SelectMany(folder => new[] { Path.Combine(folder, Interface), Path.Combine(folder, Interface + AtomicFile.TemporarySuffix) })
-            .Where(File.Exists).ToArray();
+        [.. Directory.EnumerateFiles(Nodes, Interface + "*", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 2, AttributesToSkip = 0 })
+            .Where(file => Path.GetFileName(file) is var name && (name == Interface || name == Interface + AtomicFile.TemporarySuffix))];
 
     private static IEnumerable<(string, string)> Secrets(ConnectionInfo info)
     {

@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
+using BlockStorage.Engine.Host;
+using Microsoft.Win32.SafeHandles;
 
 namespace BlockStorage.Engine.Volumes.Lvm;
 
@@ -37,10 +39,11 @@ internal sealed record LvmArea(string Disk, string DiskId, long Start, long Size
 
     /// <summary>Reads where the committed text of a disk is.</summary>
     /// <exception cref="FormatException">It is not a physical volume, or an unusual one.</exception>
+    /// <exception cref="BlockStorageException">The disk cannot be opened.</exception>
     /// <exception cref="IOException">The disk cannot be read.</exception>
     public static LvmArea Read(string disk)
     {
-        using var file = System.IO.File.OpenHandle(disk, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using var file = Open(disk);
         Span<byte> start = stackalloc byte[LabelSectors * Sector];
         Fill(file, start, 0);
         for (var sector = 0; sector < LabelSectors; sector++)
@@ -61,7 +64,7 @@ internal sealed record LvmArea(string Disk, string DiskId, long Start, long Size
         var text = new byte[TextSize];
         // The area is a ring behind its header.
         var first = (int)Math.Min(TextSize, Size - TextOffset);
-        using var file = System.IO.File.OpenHandle(Disk, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using var file = Open(Disk);
         Fill(file, text.AsSpan(0, first), Start + TextOffset);
         Fill(file, text.AsSpan(first), Start + HeaderSize);
         if (Sum(text) != Checksum)
@@ -69,7 +72,15 @@ internal sealed record LvmArea(string Disk, string DiskId, long Start, long Size
         return Encoding.UTF8.GetString(text).TrimEnd('\0');
     }
 
-    private static LvmArea ReadHeader(Microsoft.Win32.SafeHandles.SafeFileHandle file, string disk, ReadOnlySpan<byte> description)
+    // A disk that has gone bad still has what the kernel remembers of it.
+    private static SafeFileHandle Open(string disk)
+    {
+        var file = Native.Open(disk, OpenMode.ReadOnly);
+        Native.Forget(file);
+        return file;
+    }
+
+    private static LvmArea ReadHeader(SafeFileHandle file, string disk, ReadOnlySpan<byte> description)
     {
         var id = Encoding.ASCII.GetString(description[..32]);
         var areas = new List<(long Start, long Size)>();
@@ -106,7 +117,7 @@ internal sealed record LvmArea(string Disk, string DiskId, long Start, long Size
         return crc;
     }
 
-    private static void Fill(Microsoft.Win32.SafeHandles.SafeFileHandle file, Span<byte> bytes, long offset)
+    private static void Fill(SafeFileHandle file, Span<byte> bytes, long offset)
     {
         while (bytes.Length > 0)
         {

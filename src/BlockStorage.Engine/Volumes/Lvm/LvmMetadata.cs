@@ -36,7 +36,7 @@ internal static class LvmMetadata
             var (name, text) = LvmSection.Parse(texts[0].ReadText()).Sections.Single();
             return new LvmState(areas, Group(name, text, areas));
         }
-        catch (Exception error) when (error is FormatException or IOException or UnauthorizedAccessException or InvalidOperationException or ArgumentException or KeyNotFoundException or OverflowException)
+        catch (Exception error) when (error is BlockStorageException or FormatException or IOException or UnauthorizedAccessException or InvalidOperationException or ArgumentException or KeyNotFoundException or OverflowException)
         {
             return null;
         }

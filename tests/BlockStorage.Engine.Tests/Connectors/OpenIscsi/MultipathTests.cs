@@ -154,6 +154,8 @@ public sealed class MultipathTests : IAsyncLifetime
         await RunAsync("iscsiadm", "-m", "node", "--loginall=automatic");
         Assert.True(await Poll.UntilAsync(() => Live(info) is { Alive: true, Way.PathsUp: 2 }, Bound, default), Live(info).Reason);
         Assert.Equal(device.DevicePath, Live(info).DevicePath);
+        // udev names it a moment after the kernel has it.
+        Assert.True(await Poll.UntilAsync(() => File.Exists(device.DevicePath), Bound, default));
 
         await RunAsync("mkfs.ext4", "-q", device.DevicePath);
         var mount = Directory.CreateDirectory(_folder.File("mnt")).FullName;

@@ -31,7 +31,13 @@ public sealed class LvmPoolFaultTests : IAsyncLifetime
     public async Task DisposeAsync()
     {
         if (Native.FindMapped(Faulty) is not null)
+        {
+            await LoadAsync(Healthy);
+            // A pool that a failed test has left.
+            if (Native.FindMapped(LvmNames.Mapped(LvmPools.Group, LvmNames.Pool)) is not null)
+                await LvmPools.RunAsync("vgremove", "--force", "--force", "--yes", LvmPools.Group);
             await LvmPools.RunAsync("dmsetup", "remove", "--retry", Faulty);
+        }
         await LvmPools.AssertNothingLeftAsync();
     }
 
