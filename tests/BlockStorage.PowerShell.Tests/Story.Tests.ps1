@@ -9,7 +9,7 @@ Describe 'From a request to a device' -Tag Lab {
         $text = Get-Content -Raw "$PSScriptRoot/../../docs/runbooks/from-request-to-device.md"
         $blocks = [ordered]@{}
         foreach ($part in $text -split '(?m)^## ') {
-            $blocks[($part -split "`n")[0] -replace '[^\w ]'] = @([regex]::Matches($part, '(?s)```powershell\n(.*?)\n```').ForEach({ $_.Groups[1].Value }))
+            $blocks[(($part -split "`n")[0] -replace '[^\w ]').Trim()] = @([regex]::Matches($part, '(?s)```powershell\n(.*?)\n```').ForEach({ $_.Groups[1].Value }))
         }
 
         # What a heading shows; its variables are for all headings, its disks those of the lab.
@@ -87,8 +87,8 @@ Describe 'From a request to a device' -Tag Lab {
     It '9: a file system on the device; what is written is in the logical volume' {
         & (Get-Block '9*') | Out-String | Should -Match 'iscsi'
         Assert-BlockError (Get-ErrorOf { $connection | Disconnect-BlockVolume }) DeviceInUse ResourceBusy
-        Assert-BlockError (Get-ErrorOf { $target | Unpublish-IscsiTarget }) TargetHasSessions ResourceBusy
-        Assert-BlockError (Get-ErrorOf { $volume | Remove-BlockVolume -Confirm:$false }) DeviceInUse ResourceBusy
+        Assert-BlockError (Get-ErrorOf { $target | Unpublish-IscsiTarget }) VolumeInUse ResourceBusy
+        Assert-BlockError (Get-ErrorOf { $volume | Remove-BlockVolume -Confirm:$false }) VolumeInUse ResourceBusy
         Get-Content "$folder/mnt/db1/proof.txt" | Should -Be 'nine steps'
         # Through the target and straight from the logical volume.
         $through, $straight = foreach ($device in $connection.DevicePath, $volume.Path) {

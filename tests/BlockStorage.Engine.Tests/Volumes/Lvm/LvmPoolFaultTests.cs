@@ -33,9 +33,10 @@ public sealed class LvmPoolFaultTests : IAsyncLifetime
         if (Native.FindMapped(Faulty) is not null)
         {
             await LoadAsync(Healthy);
-            // A pool that a failed test has left.
-            if (Native.FindMapped(LvmNames.Mapped(LvmPools.Group, LvmNames.Pool)) is not null)
+            // What a failed test has left.
+            if ((await LvmPools.RunAsync("vgs", "--noheadings", "-o", "vg_name")).Contains(LvmPools.Group, StringComparison.Ordinal))
                 await LvmPools.RunAsync("vgremove", "--force", "--force", "--yes", LvmPools.Group);
+            await LvmPools.RunAsync("wipefs", "--all", $"/dev/mapper/{Faulty}");
             await LvmPools.RunAsync("dmsetup", "remove", "--retry", Faulty);
         }
         await LvmPools.AssertNothingLeftAsync();
@@ -67,10 +68,14 @@ public sealed class LvmPoolFaultTests : IAsyncLifetime
             Assert.Matches(kind == "error" ? "disks .* cannot be read" : "read-only|needs a check|disks failed", status.Health);
             await Assert.ThrowsAsync<BlockStorageException>(() => driver.CreateAsync(FilePools.Identity("w", MiB), false, _sink, default));
             await LoadAsync(Healthy);
-            // Somebody has a volume open.
-            var held = await FilePools.FailsAsync("PoolUnavailable", () => driver.OpenPoolAsync(_sink, default));
-            Assert.Contains("in use", held.Message, StringComparison.Ordinal);
-            Assert.Contains("Repair-BlockStorage", held.NextStep, StringComparison.Ordinal);
+            // The kernel gives a pool up only where it could not write its metadata.
+            if (ThinPool.Find(LvmPools.Group) is not { Works: true })
+            {
+                // Somebody has a volume open.
+                var held = await FilePools.FailsAsync("PoolUnavailable", () => driver.OpenPoolAsync(_sink, default));
+                Assert.Contains("in use", held.Message, StringComparison.Ordinal);
+                Assert.Contains("Repair-BlockStorage", held.NextStep, StringComparison.Ordinal);
+            }
         }
         await driver.OpenPoolAsync(_sink, default);
         Assert.Equal("ok", (await driver.GetPoolAsync(default)).Health);
