@@ -3,6 +3,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . build/common.sh
+. build/lab.sh
+
+if [ "${1:-}" = --lab ]; then
+    program=tests/benchmarks/bin/$configuration/net10.0/BlockStorage.Benchmarks.dll
+    say "LVM, LIO and open-iscsi beside the bare tools (medians of ${2:-3}), and fio through them, on a real kernel"
+    exec tests/lab/lab run --timeout 3600 -- bash -c "mkdir /tmp/storage /tmp/fio; dotnet $program storage /tmp/storage ${2:-3} && dotnet $program fio /tmp/fio"
+fi
 
 home=$(mktemp -d /tmp/bsbench-XXXX)
 bench() { dotnet tests/benchmarks/bin/$configuration/net10.0/BlockStorage.Benchmarks.dll "$@"; }
