@@ -27,6 +27,11 @@ run_reboot_test() {
     PATH=$(dirname "$1"):$PATH tests/lab/lab boots --env "LAB_MODULE=/repo/${module#"$PWD/"}/BlockStorage.psd1" -- tests/lab/guest/exports publish check last
 }
 
+# Connections that are to come back do, and no others. run_persistent_test PWSH
+run_persistent_test() {
+    PATH=$(dirname "$1"):$PATH LAB_NAME=persistent-$$ tests/lab/persistent-check
+}
+
 # The demo on a real kernel: LVM, LIO and open-iscsi.
 run_lab_demo() {
     local reason

@@ -81,9 +81,10 @@ else
         echo "FAILED: the lab run ended with status $ended"
     fi
     if [ -z "$pwsh" ]; then
-        skip "Reboot and power cut with 20 volumes" "no pwsh on PATH"
+        skip "Reboot and power cut with 20 volumes and 5 persistent connections" "no pwsh on PATH"
     else
         check "Reboot and power cut with 20 volumes" run_reboot_test "$pwsh"
+        check "Reboot and power cut with 5 persistent connections" run_persistent_test "$pwsh"
     fi
 fi
 
