@@ -32,7 +32,7 @@ run_persistent_test() {
     PATH=$(dirname "$1"):$PATH LAB_NAME=persistent-$$ tests/lab/persistent-check
 }
 
-# The demo on a real kernel: LVM, LIO and open-iscsi.
+# The demo on a real kernel: LVM, LIO and open-iscsi, with a storage network of its own.
 run_lab_demo() {
     local reason
     if reason=$(lab_unavailable); then
@@ -41,5 +41,5 @@ run_lab_demo() {
     fi
     # pwsh takes one word after -File for an array.
     tests/lab/lab run --timeout 900 -- bash -c "set -- \$LAB_DISKS
-        exec pwsh -NoProfile -NonInteractive -Command \"examples/quickstart.ps1 -ModulePath /repo/${module#"$PWD/"}/BlockStorage.psd1 -Disk \$1, \$2\""
+        exec pwsh -NoProfile -NonInteractive -Command \"examples/quickstart.ps1 -ModulePath /repo/${module#"$PWD/"}/BlockStorage.psd1 -Disk \$1, \$2 -StorageNetwork\""
 }

@@ -9,15 +9,19 @@ works in a state folder of its own and needs root.
 Manifest of the module; without it the installed one is used.
 .PARAMETER Disk
 Disks to make an LVM pool of, which lose what is on them; without it the pool is a file.
+.PARAMETER StorageNetwork
+Makes a network namespace that stands for the storage network, with the portals of the targets in it; publishing and restoring
+run there, the initiator stays in the first namespace. Only for targets of the kernel (LIO).
 .EXAMPLE
 sudo pwsh -File examples/quickstart.ps1
 #>
 [CmdletBinding()]
-param([string] $ModulePath = 'BlockStorage', [string[]] $Disk)
+param([string] $ModulePath = 'BlockStorage', [string[]] $Disk, [switch] $StorageNetwork)
 
 $ErrorActionPreference = 'Stop'
 $ConfirmPreference = 'None'
-Import-Module ((Test-Path $ModulePath) ? (Resolve-Path $ModulePath).Path : $ModulePath)
+$ModulePath = (Test-Path $ModulePath) ? (Resolve-Path $ModulePath).Path : $ModulePath
+Import-Module $ModulePath
 
 $sandbox = "/tmp/bsdemo-$PID"
 $env:BLOCKSTORAGE_HOME = "$sandbox/state"
@@ -77,6 +81,23 @@ function Stop-Writer {
     Assert ($code -eq 0) 'the writer saw no error'
 }
 
+# A namespace of its own for the portals, joined to the first by a pair of interfaces.
+$namespace = "bsdemo-$PID"
+function New-StorageNetwork {
+    foreach ($line in "netns add $namespace", "link add bsdemo0 type veth peer name bsdemo1 netns $namespace", 'addr add 10.98.7.1/24 dev bsdemo0', 'link set bsdemo0 up',
+        "-n $namespace addr add 10.98.7.2/24 dev bsdemo1", "-n $namespace link set bsdemo1 up", "-n $namespace link set lo up") {
+        Tool ip @(-split $line) | Out-Null
+    }
+    Set-BlockStorageConfiguration -PortalAddress 10.98.7.2
+}
+
+# Runs a command in the storage network; what it reads from $input is in no argument and no environment.
+function Invoke-InStorage([string] $Script, [string] $Text = '') {
+    $whole = "`$ErrorActionPreference = 'Stop'; Import-Module '$ModulePath'; $Script"
+    $output = $Text | ip netns exec $namespace pwsh -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand ([Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($whole))) 2>&1
+    Assert ($LASTEXITCODE -eq 0) "the command in the storage network works: $output"
+}
+
 # What of ours is on the machine: processes, mounts, loop devices, files.
 function Get-Leftover {
     Get-ChildItem /proc -Directory | Where-Object Name -Match '^\d+$' | ForEach-Object {
@@ -130,8 +151,15 @@ try {
     }
 
     $secret = ConvertTo-SecureString 'Right-secret-01' -AsPlainText -Force
+    if ($StorageNetwork) { Step 'Storage network in a namespace of its own' { New-StorageNetwork } }
     $target = Step 'Snapshot published read-only over iSCSI with CHAP' {
-        Get-BlockSnapshot db1-before | Publish-IscsiTarget -ReadOnly -Credential ([pscredential]::new('demo', $secret))
+        if ($StorageNetwork) {
+            Invoke-InStorage -Text 'Right-secret-01' '
+                $credential = [pscredential]::new("demo", (ConvertTo-SecureString "$input" -AsPlainText -Force))
+                Get-BlockSnapshot db1-before | Publish-IscsiTarget -ReadOnly -Credential $credential | Out-Null'
+            Get-IscsiTarget
+        }
+        else { Get-BlockSnapshot db1-before | Publish-IscsiTarget -ReadOnly -Credential ([pscredential]::new('demo', $secret)) }
     }
     Step 'Wrong CHAP secret refused' {
         $wrong = [pscredential]::new('demo', (ConvertTo-SecureString 'Wrong-secret-01' -AsPlainText -Force))
@@ -151,7 +179,18 @@ try {
         $connection | Disconnect-BlockVolume
     }
 
-    $connection = Step 'Volume published and connected over iSCSI' { Get-BlockVolume db1 | Publish-IscsiTarget | Connect-BlockVolume }
+    if ($StorageNetwork) {
+        Step 'Volume published; its portal, taken away by another hand, restored in the storage network' {
+            Invoke-InStorage 'Get-BlockVolume db1 | Publish-IscsiTarget | Out-Null'
+            $served = Get-IscsiTarget -Volume db1 | Where-Object Snapshot -EQ ''
+            [IO.Directory]::Delete("/sys/kernel/config/target/iscsi/$($served.Iqn)/tpgt_1/np/$($served.Portal)")
+            Invoke-InStorage 'Repair-BlockStorage -Confirm:$false | Out-Null'
+        }
+    }
+    $connection = Step 'Volume published and connected over iSCSI' {
+        $published = $StorageNetwork ? (Get-IscsiTarget -Volume db1 | Where-Object Snapshot -EQ '') : (Get-BlockVolume db1 | Publish-IscsiTarget)
+        $published | Connect-BlockVolume
+    }
     Step 'New bytes in the volume' {
         Tool mount $connection.DevicePath $mount
         Assert ((Get-TreeHash $mount) -eq $new) 'the volume has the new files'
@@ -196,6 +235,7 @@ finally {
     if (Select-String -Quiet -SimpleMatch " $mount " /proc/mounts) { umount -l $mount }
     Get-BlockVolume -ErrorAction Ignore | Remove-BlockVolume -Cascade -Force -ErrorAction Continue
     Get-BlockPool -ErrorAction Ignore | Remove-BlockPool -ErrorAction Continue
+    if (Test-Path "/run/netns/$namespace") { ip netns del $namespace }
     Remove-Module BlockStorage
     Remove-Item $sandbox -Recurse -Force
 }
