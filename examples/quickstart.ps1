@@ -61,7 +61,7 @@ function Write-File([string] $Path, [int] $Seed) {
 }
 
 # Writes through to the disk until it is told to stop; ends with an error when a write does.
-function Start-Writer {
+function Open-Writer {
     Remove-Item "$sandbox/stop", "$mount/noise" -ErrorAction Ignore
     $loop = "while [ ! -e '$sandbox/stop' ]; do dd if=/dev/zero of='$mount/noise' bs=64k count=100 oflag=dsync conv=notrunc || exit 1; done"
     # In a session of its own, so that nothing but the stop file ends it.
@@ -73,7 +73,7 @@ function Start-Writer {
     }
 }
 
-function Stop-Writer {
+function Close-Writer {
     New-Item "$sandbox/stop" | Out-Null
     $writer.WaitForExit()
     $code = $writer.ExitCode
@@ -83,7 +83,7 @@ function Stop-Writer {
 
 # A namespace of its own for the portals, joined to the first by a pair of interfaces.
 $namespace = "bsdemo-$PID"
-function New-StorageNetwork {
+function Connect-StorageNetwork {
     foreach ($line in "netns add $namespace", "link add bsdemo0 type veth peer name bsdemo1 netns $namespace", 'addr add 10.98.7.1/24 dev bsdemo0', 'link set bsdemo0 up',
         "-n $namespace addr add 10.98.7.2/24 dev bsdemo1", "-n $namespace link set bsdemo1 up", "-n $namespace link set lo up") {
         Tool ip @(-split $line) | Out-Null
@@ -138,9 +138,9 @@ try {
     $old = Get-TreeHash $mount
 
     Step 'Snapshot while something writes' {
-        Start-Writer
+        Open-Writer
         Get-BlockVolume db1 | New-BlockSnapshot -Name '{Volume}-before' | Out-Null
-        Stop-Writer
+        Close-Writer
     }
     Step 'Files changed' { Write-File $mount 100 }
     $new = Get-TreeHash $mount
@@ -151,7 +151,7 @@ try {
     }
 
     $secret = ConvertTo-SecureString 'Right-secret-01' -AsPlainText -Force
-    if ($StorageNetwork) { Step 'Storage network in a namespace of its own' { New-StorageNetwork } }
+    if ($StorageNetwork) { Step 'Storage network in a namespace of its own' { Connect-StorageNetwork } }
     $target = Step 'Snapshot published read-only over iSCSI with CHAP' {
         if ($StorageNetwork) {
             Invoke-InStorage -Text 'Right-secret-01' '
@@ -196,9 +196,9 @@ try {
         Assert ((Get-TreeHash $mount) -eq $new) 'the volume has the new files'
     }
     Step 'Resized online to 3 GiB, under a writer that sees no error' {
-        Start-Writer
+        Open-Writer
         Resize-BlockVolume -Name db1 -Size 3GB
-        Stop-Writer
+        Close-Writer
         Assert ((Tool blockdev --getsize64 $connection.DevicePath) -eq 3GB) 'the device has 3 GiB'
         Assert ((Get-TreeHash $mount) -eq $new) 'the files are as before'
     }
@@ -231,7 +231,7 @@ try {
     Write-Information ('{0,7:0.00} s  in all' -f $clock.Elapsed.TotalSeconds) -InformationAction Continue
 }
 finally {
-    if ($writer) { Stop-Writer }
+    if ($writer) { Close-Writer }
     if (Select-String -Quiet -SimpleMatch " $mount " /proc/mounts) { umount -l $mount }
     Get-BlockVolume -ErrorAction Ignore | Remove-BlockVolume -Cascade -Force -ErrorAction Continue
     Get-BlockPool -ErrorAction Ignore | Remove-BlockPool -ErrorAction Continue
