@@ -1,4 +1,4 @@
-using BlockStorage.Engine.Operations;
+using BlockStorage.Engine.Host;
 
 namespace BlockStorage.TestHost;
 

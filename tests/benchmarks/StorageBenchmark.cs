@@ -23,7 +23,7 @@ internal static class StorageBenchmark
     {
         var counting = new CountingRunner();
         var root = new StateRoot(home);
-        await using var service = new BlockStorageService(root, new LocalNode([new LvmVolumeDriverFactory(counting)],
+        await using var service = new BlockStorageService(root, new LocalNode([new LvmVolumeDriverFactory(root, counting)],
             [new LioTargetDriver(root, counting)], [new OpenIscsiConnector(root, counting), new LocalConnector(root)]));
         var disks = Environment.GetEnvironmentVariable("LAB_DISKS")!.Split(' ')[..2];
         var pool = await Run(service.NewPoolAsync(new NewPoolRequest("bench", "Lvm", "", Disk: disks, OversubscriptionRatio: 1000), Stop));

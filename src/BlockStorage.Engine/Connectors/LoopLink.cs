@@ -17,9 +17,9 @@ internal static class LoopLink
             using var made = LoopDevices.Attach(file, readOnly, directIo, autoClear: false);
             return made.Path;
         }, DetachLimit, subject, cancel).ConfigureAwait(false);
-        if (LoopDevices.Size(device) != size || LoopDevices.IsReadOnly(device) != readOnly)
+        if (BlockDevices.Size(device) != size || BlockDevices.IsReadOnly(device) != readOnly)
             throw new BlockStorageException(BlockErrors.WrongDevice,
-                $"{device} has {LoopDevices.Size(device)} bytes where {size} were expected, or the wrong access.", subject);
+                $"{device} has {BlockDevices.Size(device)} bytes where {size} were expected, or the wrong access.", subject);
         return device;
     }
 
@@ -45,7 +45,7 @@ internal static class LoopLink
             LoopDevices.SetCapacity(device);
             return true;
         }, DetachLimit, device, cancel).ConfigureAwait(false);
-        if (LoopDevices.Size(device) != size)
-            throw new BlockStorageException(BlockErrors.WrongDevice, $"{device} has {LoopDevices.Size(device)} bytes after the resize, not {size}.", device);
+        if (BlockDevices.Size(device) != size)
+            throw new BlockStorageException(BlockErrors.WrongDevice, $"{device} has {BlockDevices.Size(device)} bytes after the resize, not {size}.", device);
     }
 }

@@ -18,7 +18,7 @@ internal static class DeviceHolders
     /// <summary>All that can be found. Processes are a best effort: those of others are hidden from anyone but root.</summary>
     public static IReadOnlyList<DeviceHolder> Find(string device)
     {
-        var named = LoopDevices.KernelName(device);
+        var named = BlockDevices.KernelName(device);
         var nodes = Partitions(named).Prepend(named).ToHashSet();
         var found = new List<DeviceHolder>();
         foreach (var node in nodes)

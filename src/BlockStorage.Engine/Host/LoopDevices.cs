@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 
 namespace BlockStorage.Engine.Host;
@@ -97,7 +96,7 @@ internal static class LoopDevices
             .ToList();
 
     /// <summary>Path of the file behind a loop device, or null when it is not bound.</summary>
-    public static string? BackingFile(string device) => ReadAttribute(device, "loop/backing_file");
+    public static string? BackingFile(string device) => BlockDevices.Attribute(device, "loop/backing_file");
 
     /// <summary>Makes a loop device take the size its file has now.</summary>
     public static void SetCapacity(string device)
@@ -106,43 +105,13 @@ internal static class LoopDevices
         Native.RefreshLoop(handle, device);
     }
 
-    /// <summary>What the kernel calls a block device: names by device-mapper or udev are links, and sysfs knows only what they lead to.</summary>
-    public static string KernelName(string device) =>
-        new FileInfo(device) is { LinkTarget: not null } link ? link.ResolveLinkTarget(returnFinalTarget: true)!.FullName : device;
-
-    /// <summary>Bytes of a block device, from sysfs: never waits for the device.</summary>
-    public static long Size(string device) => ReadNumber(device, "size") * 512;
-
-    /// <summary>Whether a block device refuses writes.</summary>
-    public static bool IsReadOnly(string device) => ReadNumber(device, "ro") != 0;
-
-    private static long ReadNumber(string device, string attribute) => long.Parse(
-        ReadAttribute(device, attribute) ?? throw Errno.Failure(Errno.NoEntry, "Looking at", device), CultureInfo.InvariantCulture);
-
-    private static string? ReadAttribute(string device, string attribute)
-    {
-        var path = $"/sys/block/{Path.GetFileName(KernelName(device))}/{attribute}";
-        // Most loop devices are not bound; an exception for each would cost more than all else.
-        if (!File.Exists(path))
-            return null;
-        try
-        {
-            return File.ReadAllText(path).TrimEnd('\n');
-        }
-        catch (IOException)
-        {
-            // The attribute goes with the binding, before or while we read.
-            return null;
-        }
-    }
-
     private static bool IsOf(string device, string file)
     {
         var backing = BackingFile(device);
         if (backing is null)
             return false;
         // The kernel shows where a device name leads to.
-        if (backing == file || backing == KernelName(file))
+        if (backing == file || backing == BlockDevices.KernelName(file))
             return true;
         // A renamed mount, a link or another namespace shows another path for the same file.
         var deleted = backing.EndsWith(Deleted, StringComparison.Ordinal);

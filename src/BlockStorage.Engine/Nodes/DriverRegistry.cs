@@ -15,8 +15,8 @@ namespace BlockStorage.Engine.Nodes;
 /// <summary>Every driver that exists, best first. A new driver is one folder and one line here.</summary>
 internal static class DriverRegistry
 {
-    public static IReadOnlyList<IVolumeDriverFactory> VolumeDrivers() =>
-        [new FileVolumeDriverFactory(new CommandRunner()), new LvmVolumeDriverFactory(new CommandRunner())];
+    public static IReadOnlyList<IVolumeDriverFactory> VolumeDrivers(StateRoot root) =>
+        [new FileVolumeDriverFactory(new CommandRunner()), new LvmVolumeDriverFactory(root, new CommandRunner())];
 
     public static IReadOnlyList<ITargetDriver> TargetDrivers(StateRoot root) =>
         [new LioTargetDriver(root, new CommandRunner()), new TgtTargetDriver(root, new CommandRunner())];

@@ -16,7 +16,7 @@ internal sealed class LocalNode : INode
 
     /// <summary>All drivers that exist.</summary>
     public LocalNode(StateRoot root)
-        : this(DriverRegistry.VolumeDrivers(), DriverRegistry.TargetDrivers(root), DriverRegistry.Connectors(root))
+        : this(DriverRegistry.VolumeDrivers(root), DriverRegistry.TargetDrivers(root), DriverRegistry.Connectors(root))
     {
     }
 

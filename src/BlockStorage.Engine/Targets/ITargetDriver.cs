@@ -47,8 +47,23 @@ internal interface ITargetDriver
     Task<TargetReport> FindAsync(string iqn, CancellationToken cancel) => ListAsync(cancel);
 
     /// <summary>Makes all given exports be there, one by one; gives the failures.</summary>
-    Task<IReadOnlyList<(ExportSpec Export, BlockStorageException Error)>> RestoreAsync(
-        IReadOnlyList<ExportSpec> exports, IWorkSink sink, CancellationToken cancel);
+    async Task<IReadOnlyList<(ExportSpec Export, BlockStorageException Error)>> RestoreAsync(
+        IReadOnlyList<ExportSpec> exports, IWorkSink sink, CancellationToken cancel)
+    {
+        List<(ExportSpec, BlockStorageException)> failures = [];
+        foreach (var export in exports)
+        {
+            try
+            {
+                await PublishAsync(export, sink, cancel).ConfigureAwait(false);
+            }
+            catch (BlockStorageException error)
+            {
+                failures.Add((export, error));
+            }
+        }
+        return failures;
+    }
 
     /// <summary>What of a target of ours that is there is not as it should be, in words; null for nothing. Changes nothing.</summary>
     Task<string?> CompareAsync(ExportSpec export, CancellationToken cancel) => Task.FromResult<string?>(null);

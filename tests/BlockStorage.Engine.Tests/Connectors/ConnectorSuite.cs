@@ -94,7 +94,7 @@ public abstract class ConnectorSuite : IAsyncLifetime
     {
         var info = await PrepareAsync(readOnly: true);
         var device = await _connector.ConnectAsync(info, SilentSink.Instance, default);
-        Assert.True(LoopDevices.IsReadOnly(device.DevicePath));
+        Assert.True(BlockDevices.IsReadOnly(device.DevicePath));
         Assert.ThrowsAny<Exception>(() => Write(device.DevicePath, 0, new byte[4096]));
         Assert.Equal(new byte[4096], Read(device.DevicePath, 0, 4096));
     }
@@ -139,7 +139,7 @@ public abstract class ConnectorSuite : IAsyncLifetime
         File.WriteAllBytes(Path.Combine(mount, "file"), bytes);
         await GrowAsync(3 * Size);
         await _connector.ResizeAsync(_id, 3 * Size, default);
-        Assert.Equal(3 * Size, LoopDevices.Size(device.DevicePath));
+        Assert.Equal(3 * Size, BlockDevices.Size(device.DevicePath));
         Assert.Equal(3 * Size, Assert.Single(await _connector.ListAsync(default)).Size);
         Assert.Equal(bytes, File.ReadAllBytes(Path.Combine(mount, "file")));
         await Mounts.UnmountAsync(mount, default);
@@ -174,7 +174,7 @@ public abstract class ConnectorSuite : IAsyncLifetime
             }
             await _connector.ResumeAsync(_id, default);
             await _connector.ResizeAsync(_id, step * Size, default);
-            Assert.Equal(step * Size, LoopDevices.Size(device.DevicePath));
+            Assert.Equal(step * Size, BlockDevices.Size(device.DevicePath));
         }
         await stop.CancelAsync();
         await writer.WaitAsync(TimeSpan.FromSeconds(20));

@@ -16,7 +16,7 @@ public abstract class IscsiConnectorSuite : ConnectorSuite
     private protected const string Initiator = "iqn.2026-01.org.example:host1";
     private protected static readonly ChapCredential Chap = new("user1", "canary-sEcret-5");
     private protected static readonly ChapCredential Mutual = new("target1", "canary-sEcret-6");
-    private protected TgtTargetDriver _targets = null!;
+    private protected ITargetDriver _targets = null!;
     private protected ExportSpec _export = null!;
 
     private protected override async Task<ConnectionInfo> PrepareAsync(bool readOnly = false)
@@ -62,7 +62,7 @@ public abstract class IscsiConnectorSuite : ConnectorSuite
         var device = await _connector.ConnectAsync(info, SilentSink.Instance, default);
         Assert.Equal(_export.Lun!.Serial, device.Serial);
         Assert.Equal(Size, device.Size);
-        Assert.True(LoopDevices.IsReadOnly(device.DevicePath));
+        Assert.True(BlockDevices.IsReadOnly(device.DevicePath));
     }
 
     [RootFact]

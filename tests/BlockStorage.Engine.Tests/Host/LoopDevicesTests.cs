@@ -16,8 +16,8 @@ public sealed class LoopDevicesTests : IDisposable
         string device;
         using (var loop = LoopDevices.Attach(file, readOnly: false, directIo: false, autoClear: false))
             device = loop.Path;
-        Assert.Equal(1 << 20, LoopDevices.Size(device));
-        Assert.False(LoopDevices.IsReadOnly(device));
+        Assert.Equal(1 << 20, BlockDevices.Size(device));
+        Assert.False(BlockDevices.IsReadOnly(device));
         Assert.Equal(file, LoopDevices.BackingFile(device));
         Assert.Equal([device], LoopDevices.FindByBackingFile(file));
 
@@ -39,13 +39,13 @@ public sealed class LoopDevicesTests : IDisposable
     {
         var file = MakeFile("disk", 1 << 20);
         using var loop = LoopDevices.Attach(file, readOnly: true, directIo: true, autoClear: false);
-        Assert.True(LoopDevices.IsReadOnly(loop.Path));
+        Assert.True(BlockDevices.IsReadOnly(loop.Path));
         using (var handle = Native.Open(loop.Path, OpenMode.ReadOnly))
             Assert.Throws<UnauthorizedAccessException>(() => RandomAccess.Write(handle, "x"u8, 0));
 
         MakeFile("disk", 3 << 20);
         LoopDevices.SetCapacity(loop.Path);
-        Assert.Equal(3 << 20, LoopDevices.Size(loop.Path));
+        Assert.Equal(3 << 20, BlockDevices.Size(loop.Path));
         loop.Dispose();
         await LoopDevices.DetachAsync(loop.Path, file, Bound, CancellationToken.None);
     }

@@ -66,14 +66,6 @@ internal sealed class MemoryTargets : ITargetDriver
         }
     }
 
-    public async Task<IReadOnlyList<(ExportSpec Export, BlockStorageException Error)>> RestoreAsync(
-        IReadOnlyList<ExportSpec> exports, IWorkSink sink, CancellationToken cancel)
-    {
-        foreach (var export in exports)
-            await PublishAsync(export, sink, cancel);
-        return [];
-    }
-
     private async Task Change(string call, string iqn, CancellationToken cancel, Action change)
     {
         lock (_gate)

@@ -35,6 +35,19 @@ public sealed class ConfigurationVerbTests : IAsyncLifetime
         Directory.CreateDirectory(_fixture.Home);
     }
 
+    [RootFact]
+    public async Task Of_the_drivers_of_a_kind_one_says_that_it_is_used()
+    {
+        var drivers = (await Service.TestServerAsync(_fixture.Stop)).Where(check => check is { Kind: "Driver", State: "ok" }).ToArray();
+        foreach (var what in new[] { "target driver", "iscsi connector", "local connector" })
+        {
+            var kind = drivers.Where(check => check.Detail.StartsWith(what, StringComparison.Ordinal)).ToArray();
+            Assert.Contains(", used by ", kind[0].Detail, StringComparison.Ordinal);
+            Assert.All(kind.Skip(1), check => Assert.Contains($", in reserve, {kind[0].Name} is used", check.Detail, StringComparison.Ordinal));
+        }
+        Directory.CreateDirectory(_fixture.Home);
+    }
+
     [Fact]
     public async Task What_is_set_is_kept_for_other_processes_and_the_rest_stays()
     {

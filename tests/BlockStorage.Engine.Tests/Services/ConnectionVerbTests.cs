@@ -218,7 +218,7 @@ public sealed class ConnectionVerbTests(ServiceFixture fixture) : IClassFixture<
         {
             var resized = await fixture.Run(_service.ResizeVolumeAsync(volume.Id, new ResizeVolumeRequest(size), fixture.Stop));
             Assert.Equal((size, BlockStates.InUse), (resized.Size, resized.State));
-            Assert.Equal(size, LoopDevices.Size(connection.DevicePath));
+            Assert.Equal(size, BlockDevices.Size(connection.DevicePath));
         }
         stop.Cancel();
         Assert.True(await writer > 0);

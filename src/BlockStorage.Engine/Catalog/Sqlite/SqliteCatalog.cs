@@ -1,5 +1,4 @@
 using BlockStorage.Engine.Host;
-using BlockStorage.Engine.Operations;
 using Microsoft.Data.Sqlite;
 
 namespace BlockStorage.Engine.Catalog.Sqlite;

@@ -31,8 +31,8 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
         }
         var status = Native.Stat(info.LocalPath)
             ?? throw new BlockStorageException(BlockErrors.VolumeDamaged, $"There is no '{info.LocalPath}' to connect.", info.LocalPath);
-        var itself = status.IsBlockDevice && (!info.ReadOnly || LoopDevices.IsReadOnly(info.LocalPath));
-        var size = status.IsBlockDevice ? LoopDevices.Size(info.LocalPath) : status.Size;
+        var itself = status.IsBlockDevice && (!info.ReadOnly || BlockDevices.IsReadOnly(info.LocalPath));
+        var size = status.IsBlockDevice ? BlockDevices.Size(info.LocalPath) : status.Size;
         if (info.Size > 0 && info.Size != size)
             throw new BlockStorageException(BlockErrors.WrongDevice, $"'{info.LocalPath}' has {size} bytes, not {info.Size}.", info.LocalPath);
         var state = new ConnectionState(Name, "", "", 0, info.Serial, size, info.ReadOnly, info.LocalPath, "")
@@ -99,7 +99,7 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
         var (folder, state, device) = Require(connectionId);
         if (device != state.BackingFile)
             await LoopLink.ResizeAsync(device, size, cancel).ConfigureAwait(false);
-        else if (LoopDevices.Size(device) is var now && now != size)
+        else if (BlockDevices.Size(device) is var now && now != size)
             throw new BlockStorageException(BlockErrors.WrongDevice, $"{device} has {now} bytes after the resize, not {size}.", device);
         folder.Save(state with { Size = size, Device = device });
     }
@@ -113,14 +113,14 @@ internal sealed class LocalConnector(StateRoot root) : IConnector
             .Select(pair => (pair.Id, Device: pair.State is null ? "" : Devices(pair.State).FirstOrDefault() ?? "")).ToArray();
         var mounts = DeviceLink.MountPoints(all.Select(pair => pair.Device).Where(device => device.Length > 0).ToArray());
         return Task.FromResult<IReadOnlyList<LiveConnection>>(all.Select(pair => pair.Device.Length > 0
-            ? new LiveConnection(pair.Id, pair.Device, LoopDevices.Size(pair.Device), true, "", mounts[pair.Device].ToArray())
+            ? new LiveConnection(pair.Id, pair.Device, BlockDevices.Size(pair.Device), true, "", mounts[pair.Device].ToArray())
             : new LiveConnection(pair.Id, "", 0, false, "the device is gone", [])).ToArray());
     }
 
     private ConnectedDevice Describe(ConnectionFolder folder, ConnectionState state, string device)
     {
         folder.Save(state with { Device = device });
-        return new ConnectedDevice(device, LoopDevices.Size(device), state.Serial, "");
+        return new ConnectedDevice(device, BlockDevices.Size(device), state.Serial, "");
     }
 
     private (ConnectionFolder Folder, ConnectionState State, string Device) Require(string connectionId)

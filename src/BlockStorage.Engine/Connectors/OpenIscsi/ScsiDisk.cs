@@ -60,9 +60,23 @@ internal sealed record ScsiDisk(string Name, string Hctl, int Lun)
             return true;
         }, ScanLimit, subject, cancel).ConfigureAwait(false);
         ScsiDisk? disk = null;
-        var found = await Poll.UntilAsync(() => (disk = session.Disk(lun)) is { Size: > 0 } && File.Exists(disk.Device), ScanLimit, cancel).ConfigureAwait(false);
+        var found = await Poll.UntilAsync(() => (disk = session.Disk(lun)) is { Size: > 0 } && Opens(disk.Device), ScanLimit, cancel).ConfigureAwait(false);
         return found ? disk! : throw new BlockStorageException(BlockErrors.WrongDevice,
             $"The kernel finds no disk {lun} in '{subject}' (session {session.Id}, {session.State}).", subject);
+    }
+
+    // The node may still be that of a disk that went, or lead to nothing yet, when sysfs has the new one already.
+    private static bool Opens(string device)
+    {
+        try
+        {
+            using var handle = Native.Open(device, OpenMode.ReadOnly | OpenMode.NonBlocking);
+            return true;
+        }
+        catch (BlockStorageException error) when (Errno.NumberOf(error) is Errno.NoEntry or Errno.NoDevice)
+        {
+            return false;
+        }
     }
 
     /// <summary>Makes the kernel ask the disk again for its size and serial number.</summary>

@@ -144,7 +144,7 @@ internal sealed class UserspaceConnector(StateRoot root, ICommandRunner runner) 
                 : device.Length == 0 ? "the loop device is gone"
                 : StorageDaemon.LinkTrouble(process.Pid, TcpLinks.List(process.Pid));
             var held = trouble.Length == 0 && StorageDaemon.IsStopped(process!.Pid) ? "I/O is held" : "";
-            return new LiveConnection(folder.Id, device, device.Length > 0 ? LoopDevices.Size(device) : 0,
+            return new LiveConnection(folder.Id, device, device.Length > 0 ? BlockDevices.Size(device) : 0,
                 trouble.Length == 0, trouble + held, mounts[device].ToArray());
         }).ToArray();
     }

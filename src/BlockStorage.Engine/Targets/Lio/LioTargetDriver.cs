@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using BlockStorage.Engine.Host;
-using BlockStorage.Engine.Operations;
 using BlockStorage.Services;
 
 namespace BlockStorage.Engine.Targets.Lio;
@@ -77,25 +76,6 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
     public Task<TargetReport> FindAsync(string iqn, CancellationToken cancel) => Task.Run(() => _tree.IsOurs(iqn)
         ? new TargetReport(true, [_tree.Describe(iqn)], LioPortals.List(iqn))
         : new TargetReport(Directory.Exists(LioNames.Fabric), [], []), cancel);
-
-    /// <inheritdoc/>
-    public async Task<IReadOnlyList<(ExportSpec Export, BlockStorageException Error)>> RestoreAsync(
-        IReadOnlyList<ExportSpec> exports, IWorkSink sink, CancellationToken cancel)
-    {
-        List<(ExportSpec, BlockStorageException)> failures = [];
-        foreach (var export in exports)
-        {
-            try
-            {
-                await PublishAsync(export, sink, cancel).ConfigureAwait(false);
-            }
-            catch (BlockStorageException error)
-            {
-                failures.Add((export, error));
-            }
-        }
-        return failures;
-    }
 
     /// <inheritdoc/>
     public async Task<string?> CompareAsync(ExportSpec export, CancellationToken cancel)

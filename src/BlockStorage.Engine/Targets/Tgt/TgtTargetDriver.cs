@@ -143,25 +143,6 @@ internal sealed class TgtTargetDriver(StateRoot root, ICommandRunner runner) : I
         return new TargetReport(false, [], []);
     }
 
-    /// <inheritdoc/>
-    public async Task<IReadOnlyList<(ExportSpec Export, BlockStorageException Error)>> RestoreAsync(
-        IReadOnlyList<ExportSpec> exports, IWorkSink sink, CancellationToken cancel)
-    {
-        List<(ExportSpec, BlockStorageException)> failures = [];
-        foreach (var export in exports)
-        {
-            try
-            {
-                await PublishAsync(export, sink, cancel).ConfigureAwait(false);
-            }
-            catch (BlockStorageException error)
-            {
-                failures.Add((export, error));
-            }
-        }
-        return failures;
-    }
-
     private async Task ListenAsync(ExportSpec export, CancellationToken cancel)
     {
         var present = await PortalsAsync(cancel).ConfigureAwait(false);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using BlockStorage.Engine.Host;
 
 namespace BlockStorage.Engine.Volumes.Lvm;
 
@@ -14,7 +15,7 @@ internal static class LvmMetadata
     {
         if (!Directory.Exists(LockFolder))
             return null;
-        using var held = Operations.FileLock.Try($"{LockFolder}/V_{group}", shared: true);
+        using var held = FileLock.Try($"{LockFolder}/V_{group}", shared: true);
         return held is null ? null : Read(disks, before);
     }
 

@@ -1,5 +1,4 @@
 using BlockStorage.Engine.Host;
-using BlockStorage.Engine.Operations;
 using BlockStorage.Services;
 
 namespace BlockStorage.Engine.Volumes.Lvm;

@@ -11,7 +11,7 @@ namespace BlockStorage.Engine.Volumes.Lvm;
 internal sealed partial class LvmVolumeDriver
 {
     private static readonly TimeSpan WipesEndWithin = TimeSpan.FromMinutes(5);
-    private readonly string _wipeFolder = Path.Combine(StateRoot.FromEnvironment().RunFolder, "wipe");
+    private readonly string _wipeFolder = Path.Combine(root.RunFolder, "wipe");
 
     private string WipeErrors => Path.Combine(_wipeFolder, "errors");
 

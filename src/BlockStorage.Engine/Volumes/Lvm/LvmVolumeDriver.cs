@@ -7,7 +7,7 @@ namespace BlockStorage.Engine.Volumes.Lvm;
 /// A volume group with a thin pool. Thin volumes and snapshots are one LVM command each, which LVM makes whole or not at all; what
 /// takes more is made under the name of a half-made thing, and the rename to its own name is the moment at which it exists.
 /// </summary>
-internal sealed partial class LvmVolumeDriver(PoolSpec pool, ICommandRunner runner) : IVolumeDriver
+internal sealed partial class LvmVolumeDriver(PoolSpec pool, StateRoot root, ICommandRunner runner) : IVolumeDriver
 {
     private const string Ok = "ok";
     private static readonly TimeSpan OpenersLeaveWithin = TimeSpan.FromSeconds(5);

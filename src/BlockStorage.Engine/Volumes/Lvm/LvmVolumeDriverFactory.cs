@@ -3,7 +3,7 @@ using BlockStorage.Engine.Host;
 namespace BlockStorage.Engine.Volumes.Lvm;
 
 /// <summary>Pools that are volume groups.</summary>
-internal sealed class LvmVolumeDriverFactory(ICommandRunner runner) : IVolumeDriverFactory
+internal sealed class LvmVolumeDriverFactory(StateRoot root, ICommandRunner runner) : IVolumeDriverFactory
 {
     private const string DeviceFolder = "/dev/";
 
@@ -79,7 +79,7 @@ internal sealed class LvmVolumeDriverFactory(ICommandRunner runner) : IVolumeDri
     }
 
     /// <inheritdoc/>
-    public IVolumeDriver Open(PoolSpec spec) => new LvmVolumeDriver(spec, runner);
+    public IVolumeDriver Open(PoolSpec spec) => new LvmVolumeDriver(spec, root, runner);
 
     private async Task CheckAsync(PoolSpec spec)
     {

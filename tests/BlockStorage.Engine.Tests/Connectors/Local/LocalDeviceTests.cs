@@ -51,7 +51,7 @@ public sealed class LocalDeviceTests : ConnectorSuite
     {
         var device = await _connector.ConnectAsync(await PrepareAsync(readOnly: true), SilentSink.Instance, default);
         Assert.Equal([device.DevicePath], LoopDevices.FindByBackingFile(Link));
-        Assert.False(LoopDevices.IsReadOnly(Link));
+        Assert.False(BlockDevices.IsReadOnly(Link));
         await _connector.DisconnectAsync(_id, force: false, default);
         Assert.Empty(LoopDevices.FindByBackingFile(Link));
     }

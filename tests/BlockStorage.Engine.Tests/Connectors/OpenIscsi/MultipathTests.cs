@@ -105,7 +105,7 @@ public sealed class MultipathTests : IAsyncLifetime
         Assert.True(await Poll.UntilAsync(() => Live(info).Way.PathsUp == 2, Bound, default));
         await GrowAsync("a", 2 * Size);
         await _connector.ResizeAsync(info.Id, 2 * Size, default);
-        Assert.Equal((2 * Size, 2 * Size), (LoopDevices.Size(device.DevicePath), Live(info).Size));
+        Assert.Equal((2 * Size, 2 * Size), (BlockDevices.Size(device.DevicePath), Live(info).Size));
         await _connector.PauseAsync(info.Id, default);
         Assert.Equal("I/O is held", Live(info).Reason);
         await _connector.ResumeAsync(info.Id, default);

@@ -77,7 +77,7 @@ public sealed partial class OpenIscsiConnectorTests
         await LogOutByHandAsync();
         await RunAsync("iscsiadm", "-m", "node", "--loginall=automatic");
         Assert.True(await Poll.UntilAsync(() => LiveOf(_id).Alive, TimeSpan.FromSeconds(30), default));
-        Assert.True(LoopDevices.IsReadOnly(LiveOf(_id).DevicePath));
+        Assert.True(BlockDevices.IsReadOnly(LiveOf(_id).DevicePath));
         await _connector.DisconnectAsync(_id, force: false, default);
     }
 

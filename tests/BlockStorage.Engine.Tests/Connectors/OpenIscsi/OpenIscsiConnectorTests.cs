@@ -56,11 +56,11 @@ public sealed partial class OpenIscsiConnectorTests : IscsiConnectorSuite
     {
         var info = await PrepareAsync();
         var device = await _connector.ConnectAsync(info with { ReadOnly = true }, SilentSink.Instance, default);
-        Assert.True(LoopDevices.IsReadOnly(device.DevicePath));
+        Assert.True(BlockDevices.IsReadOnly(device.DevicePath));
         Assert.ThrowsAny<Exception>(() => Write(device.DevicePath, 0, new byte[4096]));
         await GrowAsync(2 * Size);
         await _connector.ResizeAsync(_id, 2 * Size, default);
-        Assert.True(LoopDevices.IsReadOnly(device.DevicePath));
+        Assert.True(BlockDevices.IsReadOnly(device.DevicePath));
     }
 
     [Fact]

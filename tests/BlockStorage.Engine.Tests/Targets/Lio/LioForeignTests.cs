@@ -18,7 +18,7 @@ public sealed class LioForeignTests : IDisposable
     private static readonly ChapCredential Chap = new("user1", "canary-sEcret-1");
     private readonly TestFolder _folder = new();
     private readonly ConfigFs _fs = new();
-    private readonly LioTargetDriver _driver;
+    private readonly ITargetDriver _driver;
     private readonly IReadOnlyList<string> _before = LioState.Snapshot();
 
     public LioForeignTests() => _driver = new LioTargetDriver(new StateRoot(_folder.Path), new CommandRunner());

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
-using BlockStorage.Engine.Operations;
+using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Tests.Lab;
 using BlockStorage.Engine.Volumes;
 using BlockStorage.Engine.Volumes.Lvm;

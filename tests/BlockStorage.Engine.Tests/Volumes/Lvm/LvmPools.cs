@@ -11,7 +11,10 @@ internal static class LvmPools
     public const string Group = "bs-test";
     private const long MiB = 1 << 20;
 
-    public static LvmVolumeDriverFactory Factory { get; } = new(new CommandRunner());
+    /// <summary>Where workers of the drivers keep their locks.</summary>
+    public static StateRoot Root { get; } = new("/tmp/bs-lvm");
+
+    public static LvmVolumeDriverFactory Factory { get; } = new(Root, new CommandRunner());
 
     public static PoolSpec Spec(long? size = null, int disks = 1, string path = Group) =>
         new(Guid.NewGuid().ToString(), "p1", "Lvm", path, size, "", new DateTime(2026, 11, 25, 1, 2, 3, DateTimeKind.Utc))
@@ -70,6 +73,8 @@ internal static class LvmPools
         Assert.Equal("", (await RunAsync("wipefs", ["--no-act", .. LabCollection.Disks])).Trim());
         Assert.DoesNotContain("bs--test", await RunAsync("dmsetup", "ls"), StringComparison.Ordinal);
         Assert.Equal("", (await RunAsync("vgs", "--noheadings", "-o", "vg_name")).Trim());
+        if (Directory.Exists(Root.Home))
+            Directory.Delete(Root.Home, recursive: true);
     }
 }
 

@@ -156,10 +156,10 @@ public sealed class LvmReportTests
     [Fact]
     public async Task A_machine_without_LVM_is_told_the_package()
     {
-        var probe = await new LvmVolumeDriverFactory(new NoTools()).ProbeAsync(default);
+        var probe = await new LvmVolumeDriverFactory(LvmPools.Root, new NoTools()).ProbeAsync(default);
         Assert.False(probe.Usable);
         Assert.Contains(probe.Checks, check => check is { Name: "lvm", State: "missing", Fix: "apt-get install lvm2" });
-        Assert.Null(new LvmVolumeDriverFactory(new NoTools()).Identify("vg"));
+        Assert.Null(new LvmVolumeDriverFactory(LvmPools.Root, new NoTools()).Identify("vg"));
     }
 
     private static LvmVolume Volume(string id, IReadOnlyList<string> tags) =>

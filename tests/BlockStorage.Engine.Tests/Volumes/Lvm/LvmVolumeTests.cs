@@ -216,14 +216,14 @@ public sealed class LvmVolumeTests : IAsyncLifetime
         Fill(path, 7, 8);
         // It comes between our own look and LVM's.
         var opener = new Opener(path, TimeSpan.FromSeconds(60));
-        var error = await FilePools.FailsAsync("DeviceInUse", () => new LvmVolumeDriverFactory(opener).Open(_spec).DeleteAsync(volume.Id, default));
+        var error = await FilePools.FailsAsync("DeviceInUse", () => new LvmVolumeDriverFactory(LvmPools.Root, opener).Open(_spec).DeleteAsync(volume.Id, default));
         Assert.Contains($"process {opener.Pid} (sleep)", error.Message, StringComparison.Ordinal);
         opener.Dispose();
         var found = (await _driver.FindAsync(volume.Id, default))!;
         Assert.Equal(("ok", volume.Name), (found.Health, found.Identity!.Name));
         Assert.True(Read(path, 8).All(b => b == 7));
         using (opener = new Opener(path, TimeSpan.FromSeconds(2)))
-            await new LvmVolumeDriverFactory(opener).Open(_spec).DeleteAsync(volume.Id, default);
+            await new LvmVolumeDriverFactory(LvmPools.Root, opener).Open(_spec).DeleteAsync(volume.Id, default);
         Assert.Empty(await _driver.ListAsync(default));
     }
 
@@ -248,7 +248,7 @@ public sealed class LvmVolumeTests : IAsyncLifetime
     {
         var killer = new Killer();
         var driver = LvmPools.Factory.Open(_spec);
-        var victim = new LvmVolumeDriverFactory(killer).Open(_spec);
+        var victim = new LvmVolumeDriverFactory(LvmPools.Root, killer).Open(_spec);
         for (var round = 0; round < 5; round++)
         {
             killer.Delay = 60 + 210 * round;

@@ -44,7 +44,7 @@ public sealed class LvmWipeTests : IAsyncLifetime
 
         ProcessEntry[] first;
         string[] wipes;
-        var folder = Path.Combine(StateRoot.FromEnvironment().RunFolder, "wipe");
+        var folder = Path.Combine(LvmPools.Root.RunFolder, "wipe");
         StateRoot.EnsureFolder(folder);
         using (var hold = Native.Open(Path.Combine(folder, "lock"), OpenMode.ReadWrite | OpenMode.Create))
         {

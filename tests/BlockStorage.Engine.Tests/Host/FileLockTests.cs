@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using BlockStorage.Engine.Operations;
+using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Tests.Crash;
 
-namespace BlockStorage.Engine.Tests.Operations;
+namespace BlockStorage.Engine.Tests.Host;
 
 public sealed class FileLockTests : IDisposable
 {

@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using System.Text;
-using BlockStorage.Engine.Host;
 using Microsoft.Win32.SafeHandles;
 
-namespace BlockStorage.Engine.Operations;
+namespace BlockStorage.Engine.Host;
 
 /// <summary>A lock that dies with its holder: flock(2) on a file that is gone when nobody holds it.</summary>
 internal sealed class FileLock : IDisposable
