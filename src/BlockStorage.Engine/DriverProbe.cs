@@ -23,4 +23,7 @@ internal sealed record DriverCapabilities(
 {
     /// <summary>How snapshots are taken, as a word for people.</summary>
     public string SnapshotMethod { get; init; } = SharesExtents ? "reflink" : "copy";
+
+    /// <summary>A pool that is full can make writers wait.</summary>
+    public bool Queues { get; init; }
 }

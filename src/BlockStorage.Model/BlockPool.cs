@@ -35,6 +35,14 @@ public sealed class BlockPool : BlockObject
     public int WarningPercent { get; set; }
     /// <summary>thin or thick: what New-BlockVolume makes when not told.</summary>
     public string Provisioning { get; set; } = "";
+    /// <summary>Bytes a second with which removed thick volumes are overwritten at most; 0 for no bound but that others come first.</summary>
+    public long WipeRate { get; set; }
+    /// <summary>Bytes of removed volumes that are still to be overwritten; they are free then.</summary>
+    public long WipingSize { get; set; }
+    /// <summary>How its disks protect what is in it: raid1, raid5, raid6 or raid10 (lvmraid(7)); empty for none.</summary>
+    public string Raid { get; set; } = "";
+    /// <summary>What writers get when a thin pool has no room: error, or queue: they wait as long as the kernel allows (dm-thin's no_space_timeout). Empty where there is no thin pool.</summary>
+    public string WhenFull { get; set; } = "";
     /// <summary>reflink or thin (constant time, shared extents), or copy.</summary>
     public string SnapshotMethod { get; set; } = "";
     /// <summary>Number of volumes.</summary>

@@ -154,7 +154,7 @@ Describe 'Examples of <Name> that need disks' -Tag Lab -ForEach $diskPages {
     }
     It 'run: <Title>' -ForEach $Examples {
         # A pool of 500 GiB finds no room in the lab.
-        $here = $Code.Replace('/dev/sdb', $disks[0]).Replace('/dev/sdc', $disks[1]).Replace('500GB', '500MB')
+        $here = $Code.Replace('/dev/sdb', $disks[0]).Replace('/dev/sdc', $disks[1]).Replace('/dev/sdd', $disks[3]).Replace('500GB', '500MB')
         Get-ExampleError @(Invoke-Example $here) | Should -BeNullOrEmpty
         (Get-BlockPool).Driver | Should -Be Lvm
     }

@@ -47,6 +47,9 @@ Describe 'Pools' {
         Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path "$folder/file" }) InvalidPath InvalidArgument
         Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path /proc/pool }) InsufficientSpace LimitsExceeded
         Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path "$folder/one" -Size abc }) InvalidSize InvalidArgument
+        Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path "$folder/one" -Raid 1 }) NotSupported NotImplemented
+        Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path "$folder/one" -Raid 3 }) InvalidArgument InvalidArgument
+        Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path "$folder/one" -WhenFull queue }) NotSupported NotImplemented
         Assert-BlockError (Get-ErrorOf { New-BlockPool p1 -Path "$folder/one" -Driver Nothing }) DriverNotFound ObjectNotFound
         Get-BlockPool | Should -BeNullOrEmpty
         Test-Path "$folder/one" | Should -BeFalse

@@ -37,6 +37,16 @@ internal sealed record PoolRecord : StatefulRecord
     public int ReservedPercent { get; init; }
     public int WarningPercent { get; init; } = 80;
     public string Provisioning { get; init; } = "thin";
+
+    /// <summary>Level of the RAID that its volumes lie on, or empty.</summary>
+    public string Raid { get; init; } = "";
+
+    /// <summary>Writers wait when its thin pool is full.</summary>
+    public bool Queues { get; init; }
+
+    /// <summary>Bytes a second with which removed volumes are overwritten at most; 0 for no bound.</summary>
+    public long WipeRate { get; init; }
+
     public string Description { get; init; } = "";
 }
 

@@ -32,7 +32,7 @@ internal static class ContextExtensions
 
     /// <summary>What of a pool travels with the data.</summary>
     public static PoolSpec ToSpec(this PoolRecord pool) =>
-        new(pool.Id, pool.Name, pool.Driver, pool.Path, pool.Size, pool.Description, pool.CreatedAt);
+        new(pool.Id, pool.Name, pool.Driver, pool.Path, pool.Size, pool.Description, pool.CreatedAt) { Raid = pool.Raid, Queues = pool.Queues, WipeRate = pool.WipeRate };
 
     /// <summary>What of a volume travels with the data.</summary>
     public static ObjectIdentity ToIdentity(this VolumeRecord volume) => new(

@@ -54,10 +54,14 @@ public sealed partial class BlockStorageService
             OversubscriptionRatio = request.OversubscriptionRatio ?? old.OversubscriptionRatio,
             ReservedPercent = request.ReservedPercent ?? old.ReservedPercent,
             WarningPercent = request.WarningPercent ?? old.WarningPercent,
-            Provisioning = CheckProvisioning(request.Provisioning) ?? old.Provisioning,
+            Provisioning = PoolChoices.Provisioning(request.Provisioning) ?? old.Provisioning,
+            Queues = PoolChoices.Queues(request.WhenFull) ?? old.Queues,
+            WipeRate = PoolChoices.WipeRate(request.WipeRate) ?? old.WipeRate,
             Description = request.Description ?? old.Description,
         };
         CheckFigures(changed);
+        if (request.WhenFull is { Length: > 0 } || request.WipeRate is not null)
+            _node.VolumeDrivers.First(driver => driver.Name == old.Driver).CheckChoices(changed.ToSpec());
         return Task.FromResult(Plan([new UpdatePool(old, changed)], (_, stop) => PoolAsync(id, stop)));
     });
 
@@ -109,11 +113,16 @@ public sealed partial class BlockStorageService
         var probe = await factory.ProbeAsync(cancel).ConfigureAwait(false);
         if (!probe.Usable)
             throw new BlockStorageException(BlockErrors.ToolMissing, $"Driver {factory.Name} cannot be used here: {probe.Reason}", factory.Name, probe.Fix);
-        var spec = factory.Check(new PoolSpec(
+        var asked = new PoolSpec(
             Guid.NewGuid().ToString(), request.Name, factory.Name, request.Path, request.Size, request.Description ?? "", DateTime.UtcNow)
         {
             Disks = request.Disk ?? [],
-        });
+            Raid = PoolChoices.Raid(request.Raid) ?? "",
+            Queues = PoolChoices.Queues(request.WhenFull) ?? false,
+            WipeRate = PoolChoices.WipeRate(request.WipeRate) ?? 0,
+        };
+        factory.CheckChoices(asked);
+        var spec = factory.Check(asked);
         var pool = new PoolRecord
         {
             Id = spec.Id,
@@ -124,7 +133,10 @@ public sealed partial class BlockStorageService
             OversubscriptionRatio = request.OversubscriptionRatio ?? 20,
             ReservedPercent = request.ReservedPercent ?? 0,
             WarningPercent = request.WarningPercent ?? 80,
-            Provisioning = CheckProvisioning(request.Provisioning) ?? "thin",
+            Provisioning = PoolChoices.Provisioning(request.Provisioning) ?? "thin",
+            Raid = spec.Raid,
+            Queues = spec.Queues,
+            WipeRate = spec.WipeRate,
             Description = spec.Description,
             State = BlockStates.Creating,
             CreatedAt = spec.CreatedAt,
@@ -145,15 +157,6 @@ public sealed partial class BlockStorageService
         if (wrong is not null)
             throw new BlockStorageException(BlockErrors.InvalidArgument, wrong, pool.Name, "Get-Help Set-BlockPool -Parameter *");
     }
-
-    private static string? CheckProvisioning(string? provisioning) => provisioning?.ToLowerInvariant() switch
-    {
-        null or "" => null,
-        "thin" => "thin",
-        "thick" => "thick",
-        _ => throw new BlockStorageException(BlockErrors.InvalidArgument, $"Provisioning is thin or thick, not '{provisioning}'.", provisioning,
-            "Use -Provisioning thin or -Provisioning thick."),
-    };
 
     private void RequireFree<T>(string name, string exceptId, string noun) where T : CatalogRecord
     {

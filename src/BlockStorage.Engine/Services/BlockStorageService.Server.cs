@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using BlockStorage.Engine.Catalog;
+using BlockStorage.Engine.Services;
 
 namespace BlockStorage.Engine;
 
@@ -78,7 +79,10 @@ public sealed partial class BlockStorageService
             var verb = connector.Protocol == "local" ? "Connect-BlockVolume for volumes that are not published" : "Connect-BlockVolume for targets";
             Add(checks, connector.Name, $"{connector.Protocol} connector", Choice(connector.Protocol, verb, connector.Name, probe), probe);
         }
-        checks.Add(Services.BootCheck.Run(Path.GetDirectoryName(Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location))!));
+        var module = Path.GetDirectoryName(Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location))!;
+        checks.Add(BootCheck.Restore(module));
+        if (_catalog.Read(catalog => catalog.List<PoolRecord>()).Any(pool => pool.Raid.Length > 0))
+            checks.Add(BootCheck.Scrub(module));
         await AddStateAsync(checks, cancel).ConfigureAwait(false);
         foreach (var check in checks)
             check.Server = _node.Name;

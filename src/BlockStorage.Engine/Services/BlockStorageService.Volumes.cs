@@ -32,7 +32,7 @@ public sealed partial class BlockStorageService
     public Task<BlockPlan<BlockVolume>> NewVolumeAsync(NewVolumeRequest request, CancellationToken cancel) => Guard(async () =>
     {
         Names.Check(request.Name);
-        var provisioning = CheckProvisioning(request.Provisioning);
+        var provisioning = PoolChoices.Provisioning(request.Provisioning);
         var source = CheckSource(request);
         if (_catalog.Read(catalog => catalog.ListBy<VolumeRecord>("name", request.Name)).FirstOrDefault() is { } existing)
         {

@@ -26,6 +26,18 @@ internal interface IVolumeDriverFactory
     /// <exception cref="BlockStorageException">InvalidPath, InvalidSize, InvalidArgument, PrivilegeRequired.</exception>
     PoolSpec Check(PoolSpec spec);
 
+    /// <summary>Refuses what pools of this kind cannot be or do: RAID, waiting when full, a pace of overwriting.</summary>
+    /// <exception cref="BlockStorageException">NotSupported.</exception>
+    void CheckChoices(PoolSpec spec)
+    {
+        var lacks = spec.Raid.Length > 0 ? "have no RAID of their own"
+            : spec.Queues ? "have no thin pool that could make writers wait"
+            : spec.WipeRate > 0 ? "overwrite nothing when a volume is removed" : null;
+        if (lacks is not null)
+            throw new BlockStorageException(BlockErrors.NotSupported, $"Pools of driver {Name} {lacks}.", spec.Name,
+                $"New-BlockPool '{spec.Name}' -Disk /dev/DISK, /dev/DISK");
+    }
+
     /// <summary>The pool that is at a path, by what lies there; null where there is none. Changes nothing.</summary>
     PoolSpec? Identify(string path);
 
@@ -134,6 +146,18 @@ internal sealed record PoolSpec(
     /// <summary>Disks that the pool is made of; used while it is made and no part of what it says of itself.</summary>
     [JsonIgnore]
     public IReadOnlyList<string> Disks { get; init; } = [];
+
+    /// <summary>Level of the RAID that volumes lie on, such as raid1; empty for none.</summary>
+    [JsonIgnore]
+    public string Raid { get; init; } = "";
+
+    /// <summary>Writers wait when the thin pool is full, as long as the kernel lets them.</summary>
+    [JsonIgnore]
+    public bool Queues { get; init; }
+
+    /// <summary>Bytes a second with which removed volumes are overwritten at most; 0 for no bound.</summary>
+    [JsonIgnore]
+    public long WipeRate { get; init; }
 }
 
 /// <summary>Figures of a pool, in bytes.</summary>

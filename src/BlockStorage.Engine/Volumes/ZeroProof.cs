@@ -13,6 +13,8 @@ internal static class ZeroProof
     /// <exception cref="BlockStorageException">ShrinkNotAllowed, with the place.</exception>
     public static void Require(SafeFileHandle handle, long from, long to, string path, string id, IWorkSink sink, CancellationToken cancel)
     {
+        if (to <= from)
+            return;
         var buffer = new byte[Step];
         for (var offset = Native.SeekData(handle, from, path) ?? to; offset < to;)
         {

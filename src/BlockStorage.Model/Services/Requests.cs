@@ -34,16 +34,19 @@ public sealed record OperationQuery(
 public sealed record EventQuery(
     IReadOnlyList<string>? Level = null, IReadOnlyList<string>? Volume = null, DateTime? Since = null);
 
-/// <summary>A pool to make. Disk names disks that a driver of disks makes it of; Path may be empty then.</summary>
+/// <summary>
+/// A pool to make. Disk names disks that a driver of disks makes it of; Path may be empty then. Raid is raid1, raid5, raid6, raid10 or
+/// the number alone; WhenFull is error or queue. WipeRate is bytes a second, 0 for no bound.
+/// </summary>
 public sealed record NewPoolRequest(
     string Name, string Driver, string Path, long? Size = null, double? OversubscriptionRatio = null,
     int? ReservedPercent = null, int? WarningPercent = null, string? Provisioning = null, string? Description = null,
-    bool IfNotExists = false, IReadOnlyList<string>? Disk = null);
+    bool IfNotExists = false, IReadOnlyList<string>? Disk = null, string? Raid = null, string? WhenFull = null, long? WipeRate = null);
 
 /// <summary>What to change of a pool; null leaves it as it is.</summary>
 public sealed record SetPoolRequest(
     double? OversubscriptionRatio = null, int? ReservedPercent = null, int? WarningPercent = null,
-    string? Provisioning = null, string? Description = null);
+    string? Provisioning = null, string? Description = null, string? WhenFull = null, long? WipeRate = null);
 
 /// <summary>A volume to make; exactly one of Size, UseMaximumSize, FromSnapshot and FromVolume, Size also beside From.</summary>
 public sealed record NewVolumeRequest(

@@ -30,6 +30,12 @@ public sealed class NewBlockPoolCommand : BlockStorageCommand
     [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
     public string[]? Disk { get; set; }
 
+    /// <summary>Protects an Lvm pool against failed disks: raid1, raid5, raid6 or raid10, or the number alone.</summary>
+    [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
+    [RaidLevels]
+    [NameTransformation]
+    public string? Raid { get; set; }
+
     /// <summary>Size of a file system of its own; without it the pool takes what the folder has.</summary>
     [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
     [SizeTransformation]
@@ -46,6 +52,17 @@ public sealed class NewBlockPoolCommand : BlockStorageCommand
     /// <summary>Per cent in use from which the pool warns.</summary>
     [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
     public int? WarningPercent { get; set; }
+
+    /// <summary>error or queue: what writers get when an Lvm pool is full. With queue they wait as long as the kernel lets them.</summary>
+    [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
+    [WhenFulls]
+    [NameTransformation]
+    public string? WhenFull { get; set; }
+
+    /// <summary>Bytes a second with which removed thick volumes are overwritten at most; 0 for no bound.</summary>
+    [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
+    [SizeTransformation]
+    public long? WipeRate { get; set; }
 
     /// <summary>thin or thick: what New-BlockVolume makes when not told.</summary>
     [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
@@ -76,7 +93,8 @@ public sealed class NewBlockPoolCommand : BlockStorageCommand
                 // A volume group is a name; a folder may be relative to where the user is.
                 var path = driver.Equals(Lvm, StringComparison.OrdinalIgnoreCase) ? Path ?? "" : GetUnresolvedProviderPathFromPSPath(Path);
                 var request = new NewPoolRequest(name, driver, path, SizeTransformationAttribute.Take(Size),
-                    OversubscriptionRatio, ReservedPercent, WarningPercent, Provisioning, Description, IfNotExists, Disk);
+                    OversubscriptionRatio, ReservedPercent, WarningPercent, Provisioning, Description, IfNotExists, Disk, Raid, WhenFull,
+                    SizeTransformationAttribute.Take(WipeRate));
                 Change(name, (service, cancel) => service.NewPoolAsync(request, cancel), pool => pool);
             });
     }

@@ -21,10 +21,20 @@ public sealed class SetBlockPoolCommand : PoolCommand
     [Parameter]
     public int? WarningPercent { get; set; }
 
+    /// <summary>Bytes a second with which removed thick volumes are overwritten at most; 0 for no bound.</summary>
+    [Parameter]
+    [SizeTransformation]
+    public long? WipeRate { get; set; }
+
     /// <summary>thin or thick: what New-BlockVolume makes when not told.</summary>
     [Parameter]
     [Provisionings]
     public string? Provisioning { get; set; }
+
+    /// <summary>error or queue: what writers get when an Lvm pool is full. With queue they wait as long as the kernel lets them.</summary>
+    [Parameter]
+    [WhenFulls]
+    public string? WhenFull { get; set; }
 
     /// <summary>Free text.</summary>
     [Parameter]
@@ -37,7 +47,8 @@ public sealed class SetBlockPoolCommand : PoolCommand
 
     private protected override void Process(BlockPool pool)
     {
-        var request = new SetPoolRequest(OversubscriptionRatio, ReservedPercent, WarningPercent, Provisioning, Description);
+        var request = new SetPoolRequest(OversubscriptionRatio, ReservedPercent, WarningPercent, Provisioning, Description, WhenFull,
+            SizeTransformationAttribute.Take(WipeRate));
         Change(pool, (service, cancel) => service.SetPoolAsync(pool.Id, request, cancel), Passed<BlockPool>(PassThru));
     }
 }

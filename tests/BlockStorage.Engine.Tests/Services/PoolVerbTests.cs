@@ -146,10 +146,17 @@ public sealed class PoolVerbTests : IAsyncLifetime
         SetPoolRequest[] wrong =
         [
             new(OversubscriptionRatio: 0.5), new(OversubscriptionRatio: double.NaN), new(OversubscriptionRatio: double.PositiveInfinity),
-            new(ReservedPercent: -1), new(ReservedPercent: 101), new(WarningPercent: 0), new(WarningPercent: 101), new(Provisioning: "fat"),
+            new(ReservedPercent: -1), new(ReservedPercent: 101), new(WarningPercent: 0), new(WarningPercent: 101), new(Provisioning: "fat"), new(WhenFull: "burst"), new(WipeRate: 1),
         ];
         foreach (var request in wrong)
             await ServiceFixture.Fails(Service.SetPoolAsync(pool.Id, request, _fixture.Stop), BlockErrors.InvalidArgument);
+        foreach (var request in new SetPoolRequest[] { new(WhenFull: "queue"), new(WipeRate: 1 << 20) })
+            await ServiceFixture.Fails(Service.SetPoolAsync(pool.Id, request, _fixture.Stop), BlockErrors.NotSupported);
+        foreach (var request in new NewPoolRequest[] { new("q", "File", At("q"), Raid: "1"), new("q", "File", At("q"), WhenFull: "queue"), new("q", "File", At("q"), WipeRate: 1 << 20) })
+            await ServiceFixture.Fails(Service.NewPoolAsync(request, _fixture.Stop), BlockErrors.NotSupported);
+        await ServiceFixture.Fails(Service.NewPoolAsync(new NewPoolRequest("q", "File", At("q"), Raid: "4"), _fixture.Stop), BlockErrors.InvalidArgument);
+        Assert.False(Directory.Exists(At("q")));
+        Assert.Equal(("", "", 0), (pool.Raid, pool.WhenFull, pool.WipeRate));
         Assert.Equivalent(new { pool.OversubscriptionRatio, pool.ReservedPercent, pool.WarningPercent, pool.Provisioning }, await Get("p"));
         pool = await _fixture.Run(Service.SetPoolAsync(pool.Id, new SetPoolRequest(1, 0, 50, "THICK", "new"), _fixture.Stop));
         Assert.Equal((1.0, 0, 50, "thick", "new"), (pool.OversubscriptionRatio, pool.ReservedPercent, pool.WarningPercent, pool.Provisioning, pool.Description));

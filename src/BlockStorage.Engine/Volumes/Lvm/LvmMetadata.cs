@@ -49,8 +49,7 @@ internal static class LvmMetadata
     {
         var extent = text.Number("extent_size") * 512;
         var paths = new Dictionary<string, string>(StringComparer.Ordinal);
-        var disks = new List<LvmDisk>();
-        long extents = 0;
+        var disks = new List<(string Path, string Id, long Extents)>();
         foreach (var (part, disk) in text.Section("physical_volumes").Sections)
         {
             var id = disk.String("id");
@@ -58,16 +57,18 @@ internal static class LvmMetadata
             if (area is null || disk.List("status").Contains("MISSING") || disk.List("flags").Contains("MISSING"))
                 throw new FormatException($"The disk {id} is away.");
             paths[part] = area.Disk;
-            disks.Add(new LvmDisk(area.Disk, id));
-            extents += disk.Number("pe_count");
+            disks.Add((area.Disk, id, disk.Number("pe_count")));
         }
         var volumes = text.FindSection("logical_volumes")?.Sections.ToArray() ?? [];
-        var used = volumes.SelectMany(volume => Segments(volume.Section)).Sum(segment => Areas(segment, paths).Sum(area => area.Count));
+        var used = disks.ToDictionary(disk => disk.Path, _ => 0L, StringComparer.Ordinal);
+        foreach (var area in volumes.SelectMany(volume => Segments(volume.Section)).SelectMany(segment => Areas(segment, paths)))
+            used[area.Disk] += area.Count;
         var copies = volumes.SelectMany(volume => Segments(volume.Section)).Where(segment => segment.String("type") == "snapshot")
             .ToDictionary(segment => segment.String("cow_store") is { Length: > 0 } store ? store : segment.String("merging_store"), StringComparer.Ordinal);
-        return new LvmGroup(name, extents * extent, (extents - used) * extent, extent, text.Number("seqno").ToString(CultureInfo.InvariantCulture),
+        var (all, taken) = (disks.Sum(disk => disk.Extents), used.Values.Sum());
+        return new LvmGroup(name, all * extent, (all - taken) * extent, extent, text.Number("seqno").ToString(CultureInfo.InvariantCulture),
             areas.Where(area => area.Size > 0).Min(area => area.Size), areas.Where(area => area.Size > 0).Min(area => area.Free), 0,
-            Tags(text), disks, [.. volumes.Where(volume => !Segments(volume.Section).Any(segment => segment.String("type") == "snapshot"))
+            Tags(text), [.. disks.Select(disk => new LvmDisk(disk.Path, disk.Id, (disk.Extents - used[disk.Path]) * extent))], [.. volumes.Where(volume => !Segments(volume.Section).Any(segment => segment.String("type") == "snapshot"))
                 .Select(volume => Volume(volume.Name, volume.Section, extent, copies.GetValueOrDefault(volume.Name), paths))]);
     }
 

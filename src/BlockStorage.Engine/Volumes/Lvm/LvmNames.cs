@@ -11,6 +11,15 @@ internal static partial class LvmNames
     /// <summary>Its metadata.</summary>
     public const string PoolMetadata = Pool + "_tmeta";
 
+    /// <summary>Its data.</summary>
+    public const string PoolData = Pool + "_tdata";
+
+    /// <summary>A thin pool on RAID that is being made of several parts; the rename to its own name makes it whole.</summary>
+    public const string NewPool = Pool + "-new";
+
+    /// <summary>What becomes its metadata.</summary>
+    public const string NewPoolMetadata = Pool + "-newmeta";
+
     /// <summary>Begins the name of what is being wiped.</summary>
     public const string WipePrefix = "wipe-";
 
@@ -41,6 +50,9 @@ internal static partial class LvmNames
     /// <summary>Whether it is the name of something that is being wiped.</summary>
     public static bool IsWipe(string name) =>
         name.StartsWith(WipePrefix, StringComparison.Ordinal) && Guid.TryParseExact(name[WipePrefix.Length..], "N", out _);
+
+    /// <summary>Whether it is the thin pool, or what it is made of.</summary>
+    public static bool IsPool(string name) => name is Pool or NewPool or NewPoolMetadata;
 
     /// <summary>The 32 digits of an id.</summary>
     public static string Hex(string id) => Guid.TryParseExact(id, "D", out var guid) ? guid.ToString("N")

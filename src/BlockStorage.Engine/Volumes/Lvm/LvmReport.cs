@@ -59,8 +59,12 @@ internal sealed record LvmGroup(
     public long Wiping => Volumes.Where(volume => volume.IsWiping).Sum(volume => volume.Size);
 }
 
-/// <summary>A physical volume.</summary>
-internal sealed record LvmDisk(string Path, string Uuid);
+/// <summary>A physical volume; Free in bytes.</summary>
+internal sealed record LvmDisk(string Path, string Uuid, long Free)
+{
+    /// <summary>LVM finds it.</summary>
+    public bool IsThere => Path.StartsWith('/');
+}
 
 /// <summary>All that LVM says in one go: its metadata only, without asking the kernel for anything.</summary>
 /// <param name="Groups">Volume groups.</param>
@@ -73,7 +77,7 @@ internal sealed record LvmReport(IReadOnlyList<LvmGroup> Groups, IReadOnlyList<L
     [
         "fullreport", "--all", "--reportformat", "json", "--units", "b", "--nosuffix",
         "--configreport", "vg", "-o", "vg_name,vg_size,vg_free,vg_extent_size,vg_seqno,vg_mda_size,vg_mda_free,vg_missing_pv_count,vg_tags",
-        "--configreport", "pv", "-o", "pv_name,pv_uuid",
+        "--configreport", "pv", "-o", "pv_name,pv_uuid,pv_free",
         "--configreport", "lv", "-o", "lv_name,lv_size,origin_size,lv_tags,origin,lv_profile",
         "--configreport", "seg", "-o", "lv_name,segtype,thin_id,chunk_size,seg_pe_ranges,seg_start,transaction_id" + (watch ? ",seg_monitor" : ""),
         "--configreport", "pvseg", "-o", "pvseg_start",
@@ -132,7 +136,7 @@ internal sealed record LvmReport(IReadOnlyList<LvmGroup> Groups, IReadOnlyList<L
     }
 
     private static IReadOnlyList<LvmDisk> ReadDisks(JsonElement part) =>
-        [.. Rows(part, "pv").Select(row => new LvmDisk(Text(row, "pv_name"), Text(row, "pv_uuid")))];
+        [.. Rows(part, "pv").Select(row => new LvmDisk(Text(row, "pv_name"), Text(row, "pv_uuid"), Number(row, "pv_free")))];
 
     private static IEnumerable<JsonElement> Rows(JsonElement part, string name) =>
         part.TryGetProperty(name, out var rows) ? rows.EnumerateArray() : [];

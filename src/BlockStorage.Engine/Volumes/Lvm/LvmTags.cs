@@ -48,7 +48,8 @@ internal static class LvmTags
     /// <summary>All tags of a volume group that is a pool.</summary>
     public static IReadOnlyList<string> Of(PoolSpec pool)
     {
-        var text = new LvmText(pool.Name, "", pool.Description, [], false, pool.Size?.ToString(CultureInfo.InvariantCulture) ?? "", pool.CreatedAt, null);
+        var text = new LvmText(pool.Name, "", pool.Description, [], false, pool.Size?.ToString(CultureInfo.InvariantCulture) ?? "", pool.CreatedAt, null,
+            pool.Raid.Length > 0 ? pool.Raid : null, pool.Queues);
         while (Encode(text) is { Count: > TextLimit })
             text = text with { Description = Shorter(text.Description) };
         return [Pool(pool.Id), .. Encode(text)];
@@ -67,7 +68,11 @@ internal static class LvmTags
             return null;
         var text = Decode(tags);
         return new PoolSpec(id, text?.Name ?? group, driver, group,
-            long.TryParse(text?.Kind, CultureInfo.InvariantCulture, out var size) ? size : null, text?.Description ?? "", text?.Created ?? default);
+            long.TryParse(text?.Kind, CultureInfo.InvariantCulture, out var size) ? size : null, text?.Description ?? "", text?.Created ?? default)
+        {
+            Raid = text?.Raid ?? "",
+            Queues = text?.Queues ?? false,
+        };
     }
 
     /// <summary>Arguments that turn one set of tags of ours into another; tags of others stay.</summary>
@@ -115,7 +120,9 @@ internal sealed record LvmText(
     [property: JsonPropertyName("r")] bool ReadOnly,
     [property: JsonPropertyName("k")] string Kind,
     [property: JsonPropertyName("c")] DateTime Created,
-    [property: JsonPropertyName("e")] DateTime? Expires);
+    [property: JsonPropertyName("e")] DateTime? Expires,
+    [property: JsonPropertyName("g"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] string? Raid = null,
+    [property: JsonPropertyName("q"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Queues = false);
 
 [JsonSourceGenerationOptions(RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(LvmText))]

@@ -46,7 +46,7 @@ internal sealed class LvmTool(string group, string poolId, ICommandRunner runner
         }
         var found = Choose(await ReportAsync(null, sink, cancel, watch).ConfigureAwait(false));
         if (found is not null)
-            KnownGroups[Key] = Know(new Known([.. found.Disks.Select(disk => disk.Path).Where(path => path.StartsWith('/'))], 0), found, watch);
+            KnownGroups[Key] = Know(new Known([.. found.Disks.Where(disk => disk.IsThere).Select(disk => disk.Path)], 0), found, watch);
         return found;
     }
 

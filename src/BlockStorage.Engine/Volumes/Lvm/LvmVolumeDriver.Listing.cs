@@ -41,7 +41,7 @@ internal sealed partial class LvmVolumeDriver
     }
 
     // Parts of other volumes and our own thin pool are none of it. A snapshot under way into its volume is hidden too.
-    private static bool IsListed(LvmVolume volume) => !volume.Hidden && volume.Name != LvmNames.Pool;
+    private static bool IsListed(LvmVolume volume) => !volume.Hidden && !LvmNames.IsPool(volume.Name);
 
     private BackendObject Describe(LvmVolume volume, bool withIdentity)
     {
@@ -64,6 +64,14 @@ internal sealed partial class LvmVolumeDriver
     private static long? ThinUse(MappedDevice? device) =>
         device is { Type: "thin" } && long.TryParse(device.Text.Split(' ')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var sectors)
             ? sectors * 512 : null;
+
+    /// <summary>Bytes up to the end of the last mapped chunk of a thin volume; null where the kernel does not say.</summary>
+    private static long? MappedEnd(MappedDevice device) => device.Type != "thin" ? null : device.Text.Split(' ', StringSplitOptions.RemoveEmptyEntries) switch
+    {
+        ["0", ..] => 0,
+        [_, var highest] when long.TryParse(highest, NumberStyles.None, CultureInfo.InvariantCulture, out var sector) => (sector + 1) * 512,
+        _ => null,
+    };
 }
 
 /// <summary>Looking up in a volume group.</summary>

@@ -27,6 +27,8 @@ internal sealed partial class LvmVolumeDriver
                     $"room for about {Math.Max(0, group.MetadataFree - group.MetadataSize / 20) / MetadataOfVolume} more volumes and snapshots.");
             if (group.ThinPool() is null)
                 await MakeThinPoolAsync(group, sink, cancel).ConfigureAwait(false);
+            else if (pool.Raid.Length > 0)
+                await ProtectAsync(group, sink, cancel).ConfigureAwait(false);
             await WatchAsync(sink, cancel).ConfigureAwait(false);
         }
         catch when (fresh)
@@ -55,6 +57,7 @@ internal sealed partial class LvmVolumeDriver
         var disks = report.FreeDisks.Where(disk => LvmDisks.IsOurs(disk.Uuid, pool.Id)).Select(disk => disk.Path).ToList();
         if (disks.Count > 0)
             await _lvm.RunOnAsync(disks, "pvremove", ["--yes", .. disks], sink, CancellationToken.None).ConfigureAwait(false);
+        ForgetPositions(null);
         _watcher.Remove();
         _lvm.Forget();
     }
@@ -91,19 +94,22 @@ internal sealed partial class LvmVolumeDriver
                 return new PoolStatus(false, why, 0, 0, true, "");
             var thin = ThinPool.Find(Group);
             var left = group!.MetadataLeft;
-            var health = group.MissingDisks > 0 ? Missing(group)
+            var raid = RaidTrouble(group);
+            var health = raid is { IsDegraded: true } ? raid.Text
+                : group.MissingDisks > 0 ? Missing(group)
                 : thin is null ? "its thin pool is not active"
                 : thin.Trouble.Length > 0 ? thin.Trouble + (thin.IsFull && Writers(group) is { Length: > 0 } names ? $"; file systems to check then: {names}" : "")
                 : left < 2 * LvmTool.LeastMetadata ? $"LVM's metadata is full to {100 - left * 100:0} %: no more volumes from {100 - LvmTool.LeastMetadata * 100:0} % on"
-                : !IsWatched(group) ? $"degraded, it does not grow by itself: {(runner.Find("dmeventd") is null ? "apt-get install dmeventd" : NotWatched)}" : Ok;
-            return new PoolStatus(thin is { Works: true }, health, group.Size, group.Free + (thin?.Free ?? 0), true, group.Sequence, group.Free)
+                : !IsWatched(group) ? $"degraded, it does not grow by itself: {(runner.Find("dmeventd") is null ? "apt-get install dmeventd" : NotWatched)}" : raid?.Text ?? Ok;
+            var free = Usable(group);
+            return new PoolStatus(thin is { Works: true }, health, UsableSize(group), free + (thin?.Free ?? 0), true, group.Sequence, free)
             {
-                Granularity = group.ExtentSize,
+                Granularity = Granularity(group),
                 DataPercent = thin?.DataUsed * 100,
                 MetadataPercent = thin?.MetadataUsed * 100,
                 Outlook = Outlook(group, listens),
-                IsDegraded = thin is { Works: true } && !IsWatched(group),
-                Wiping = group.Wiping,
+                IsDegraded = thin is { Works: true } && (raid is { IsDegraded: true } || !IsWatched(group)),
+                Wiping = group.Volumes.Where(volume => volume.IsWiping).Sum(LeftToWipe),
             };
         }
         catch (BlockStorageException error)
@@ -113,8 +119,12 @@ internal sealed partial class LvmVolumeDriver
     }
 
     /// <inheritdoc/>
-    public async Task UpdatePoolAsync(PoolSpec spec, CancellationToken cancel) =>
+    public async Task UpdatePoolAsync(PoolSpec spec, CancellationToken cancel)
+    {
+        if (ThinPool.Find(Group) is { } thin && thin.Queues != spec.Queues)
+            await _lvm.RunAsync("lvchange", ["--errorwhenfull", YesNo(!spec.Queues), $"{Group}/{LvmNames.Pool}"], SilentSink.Instance, cancel).ConfigureAwait(false);
         await TagGroupAsync(await ReadAsync(SilentSink.Instance, cancel).ConfigureAwait(false), spec, SilentSink.Instance, cancel).ConfigureAwait(false);
+    }
 
     private async Task<LvmGroup> MakeGroupAsync(IWorkSink sink, CancellationToken cancel)
     {
@@ -148,24 +158,30 @@ internal sealed partial class LvmVolumeDriver
 
     private async Task MakeThinPoolAsync(LvmGroup group, IWorkSink sink, CancellationToken cancel)
     {
-        var shape = PoolShape.Of(group.Free, group.ExtentSize, pool.Size);
-        if (shape.Data < PoolShape.Minimum || shape.Whole > group.Free)
+        var free = Usable(group);
+        var shape = PoolShape.Of(free, Granularity(group), pool.Size);
+        if (shape.Data < PoolShape.Minimum || shape.Whole > free)
             throw new BlockStorageException(BlockErrors.InsufficientSpace,
                 $"A thin pool of {ByteSize.Format(Math.Max(shape.Data, PoolShape.Minimum))} with its metadata needs {ByteSize.Format(shape.Whole)}; " +
-                $"the volume group '{Group}' has {ByteSize.Format(group.Free)} free.", Group, $"vgs '{Group}'");
+                $"the volume group '{Group}' has {ByteSize.Format(free)} free.", Group, $"vgs '{Group}'");
         // LVM itself has it watched at once where dmeventd runs already.
         string[] profile = await _watcher.PrepareAsync(cancel).ConfigureAwait(false) is null ? ["--metadataprofile", _watcher.Profile] : [];
+        string[] options = ["--chunksize", $"{shape.Chunk}b", "--poolmetadataspare", "y", "--zero", "y", "--errorwhenfull", YesNo(!pool.Queues), .. profile];
+        if (Layout(group) is { } layout)
+        {
+            await MakeRaidPoolAsync(layout, shape, options, group, sink, cancel).ConfigureAwait(false);
+            return;
+        }
         // In this form LVM takes --errorwhenfull; with --type thin-pool it refuses it.
-        await _lvm.RunAsync("lvcreate", ["--yes", "--thin", "--size", $"{shape.Data}b", "--chunksize", $"{shape.Chunk}b",
-            "--poolmetadatasize", $"{shape.Metadata}b", "--poolmetadataspare", "y", "--zero", "y", "--errorwhenfull", "y", .. profile,
+        await _lvm.RunAsync("lvcreate", ["--yes", "--thin", "--size", $"{shape.Data}b", "--poolmetadatasize", $"{shape.Metadata}b", .. options,
             "--thinpool", LvmNames.Pool, Group], sink, cancel).ConfigureAwait(false);
     }
 
     private async Task RemoveGroupAsync(LvmGroup group, IWorkSink sink, CancellationToken cancel)
     {
         var foreign = group.Volumes.Where(volume => IsListed(volume) && volume.Kind == BackendKind.Foreign).ToList();
-        if (group.ThinPool() is not null)
-            await _lvm.RunAsync("lvremove", ["--yes", $"{Group}/{LvmNames.Pool}"], sink, cancel).ConfigureAwait(false);
+        foreach (var part in group.Volumes.Where(volume => LvmNames.IsPool(volume.Name)))
+            await _lvm.RunAsync("lvremove", ["--yes", $"{Group}/{part.Name}"], sink, cancel).ConfigureAwait(false);
         if (group.Tags.Contains(LvmTags.MadeGroup) && foreign.Count == 0)
             await _lvm.RunAsync("vgremove", [Group], sink, CancellationToken.None).ConfigureAwait(false);
         else
@@ -188,19 +204,22 @@ internal sealed partial class LvmVolumeDriver
     /// <summary>Gives a pool that is filling up more of what is free: a fifth more, or what there is.</summary>
     private async Task GrowAsync(LvmGroup group, ThinPool thin, IWorkSink sink, CancellationToken cancel)
     {
-        var free = group.Free / group.ExtentSize * group.ExtentSize;
+        var unit = Granularity(group);
+        var free = Usable(group) / unit * unit;
         if (thin.MetadataUsed >= ThinPool.MetadataWarning && free >= 2 * PoolShape.Minimum)
         {
             await _lvm.RunAsync("lvextend", ["--poolmetadatasize", $"+{PoolShape.Minimum}b", $"{Group}/{LvmNames.Pool}"], sink, cancel).ConfigureAwait(false);
             free -= 2 * PoolShape.Minimum;
         }
-        if (thin.DataUsed >= ThinPool.DataWarning && free >= group.ExtentSize)
+        if (thin.DataUsed >= ThinPool.DataWarning && free >= unit)
         {
-            var more = Math.Min(free, Math.Max(thin.Size / 5, group.ExtentSize) / group.ExtentSize * group.ExtentSize);
+            var more = Math.Min(free, Math.Max(thin.Size / 5, unit) / unit * unit);
             sink.Verbose($"Growing the thin pool of '{Group}' by {ByteSize.Format(more)}.");
             await _lvm.RunAsync("lvextend", ["--size", $"+{more}b", $"{Group}/{LvmNames.Pool}"], sink, cancel).ConfigureAwait(false);
         }
     }
+
+    private static string YesNo(bool yes) => yes ? "y" : "n";
 
     private string? WhyUnusable(LvmGroup? group) => group is null && ThinPool.Find(Group) is not null ? $"the disks of its volume group '{Group}' cannot be read"
         : group is null ? $"there is no volume group '{Group}' on this machine"

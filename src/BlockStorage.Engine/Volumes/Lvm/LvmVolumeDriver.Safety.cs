@@ -49,14 +49,17 @@ internal sealed partial class LvmVolumeDriver
     }
 
     /// <summary>What happens when the pool goes on filling up.</summary>
-    private static string Outlook(LvmGroup group, bool watched) => string.Create(CultureInfo.InvariantCulture,
-        $"{(group.Free < PoolShape.Minimum ? "its disks have no room to grow it" : watched ? $"it grows by itself into {ByteSize.Format(group.Free)}" : $"the next command grows it into {ByteSize.Format(group.Free)}")}, nothing new is made from data {ThinPool.DataLimit * 100:0} % or metadata {ThinPool.MetadataLimit * 100:0} % on, and at 100 % writers get errors");
+    private string Outlook(LvmGroup group, bool watched) => string.Create(CultureInfo.InvariantCulture,
+        $"{(Usable(group) < PoolShape.Minimum ? "its disks have no room to grow it" : watched ? $"it grows by itself into {ByteSize.Format(Usable(group))}" : $"the next command grows it into {ByteSize.Format(Usable(group))}")}, nothing new is made from data {ThinPool.DataLimit * 100:0} % or metadata {ThinPool.MetadataLimit * 100:0} % on, and at 100 % writers {(pool.Queues ? $"wait up to {FullPools.WaitSeconds} s for it to grow" : "get errors")}");
+
+    private static string Some(IReadOnlyList<string> names) =>
+        string.Join(", ", names.Take(NamesShown)) + (names.Count > NamesShown ? $" and {names.Count - NamesShown} more" : "");
 
     /// <summary>Volumes whose writes may have been refused: all that were active while the pool was full.</summary>
     private string Writers(LvmGroup group)
     {
         var names = group.Volumes.Where(volume => volume is { IsThin: true, Kind: BackendKind.Volume, Hidden: false } && Mapped(volume.Name) is not null)
             .Select(volume => LvmTags.Read(volume)?.Name ?? volume.Name).Order(StringComparer.Ordinal).ToList();
-        return names.Count == 0 ? "" : string.Join(", ", names.Take(NamesShown)) + (names.Count > NamesShown ? $" and {names.Count - NamesShown} more" : "");
+        return names.Count == 0 ? "" : Some(names);
     }
 }

@@ -18,7 +18,7 @@ internal sealed partial class LvmVolumeDriver
             return;
         await CleanAsync(group, identity.Id, sink).ConfigureAwait(false);
         RequireSpace(group, identity.Size, $"A thick volume of {ByteSize.Format(identity.Size)}");
-        await MakeAsync(identity, thick: true, (_, _) => Task.CompletedTask, sink, cancel).ConfigureAwait(false);
+        await MakeAsync(identity, thick: true, group, (_, _) => Task.CompletedTask, sink, cancel).ConfigureAwait(false);
     }
 
     /// <summary>Makes a volume by copying: between thick and thin, and of thick ones.</summary>
@@ -39,7 +39,7 @@ internal sealed partial class LvmVolumeDriver
         try
         {
             await SwitchOnAsync(from, sink, CancellationToken.None).ConfigureAwait(false);
-            await MakeAsync(identity, thick, (target, path) => Task.Run(
+            await MakeAsync(identity, thick, group, (target, path) => Task.Run(
                 () => new DeviceCopy($"Copying to {identity.Name}", sink, cancel).Run(PathOf(from), target, path, source.Size), cancel),
                 sink, cancel).ConfigureAwait(false);
         }
@@ -52,11 +52,11 @@ internal sealed partial class LvmVolumeDriver
     }
 
     /// <summary>Makes a volume of zeros under the name of a half-made one, fills it and gives it its own name.</summary>
-    private async Task MakeAsync(ObjectIdentity identity, bool thick,
+    private async Task MakeAsync(ObjectIdentity identity, bool thick, LvmGroup group,
         Func<SafeFileHandle, string, Task> fill, IWorkSink sink, CancellationToken cancel)
     {
         var half = LvmNames.Half(identity.Id);
-        string[] kind = thick ? ["--type", "linear", "--size", $"{identity.Size}b", "--zero", "n", "--wipesignatures", "n"]
+        string[] kind = thick ? [.. ThickKind(group), "--size", $"{identity.Size}b", "--zero", "n", "--wipesignatures", "n"]
             : ["--type", "thin", "--virtualsize", $"{identity.Size}b", "--thinpool", LvmNames.Pool];
         await _lvm.RunAsync("lvcreate", ["--yes", .. kind, "--name", half, .. LvmTags.Add(LvmTags.Of(identity)), Group], sink, cancel).ConfigureAwait(false);
         try
@@ -87,8 +87,8 @@ internal sealed partial class LvmVolumeDriver
         await CleanAsync(group, volume.Id!, SilentSink.Instance).ConfigureAwait(false);
         RequireSpace(group, size - volume.Size, $"Growing to {ByteSize.Format(size)}");
         var half = LvmNames.Half(volume.Id!);
-        await _lvm.RunAsync("lvcreate", ["--yes", "--type", "linear", "--size", $"{size - volume.Size}b", "--zero", "n", "--wipesignatures", "n",
-            "--name", half, .. LvmTags.Add(volume.Tags), Group], SilentSink.Instance, cancel).ConfigureAwait(false);
+        await _lvm.RunAsync("lvcreate", ["--yes", .. ThickKind(group, volume), "--size", $"{size - volume.Size}b", "--zero", "n", "--wipesignatures", "n",
+            "--name", half, .. LvmTags.Add(volume.Tags), Group, .. DisksOf(group, volume)], SilentSink.Instance, cancel).ConfigureAwait(false);
         var path = PathOf(half);
         try
         {
@@ -100,7 +100,7 @@ internal sealed partial class LvmVolumeDriver
             await RemoveAsync(half, SilentSink.Instance).ConfigureAwait(false);
             throw;
         }
-        var ranges = (await ReadAsync(SilentSink.Instance, CancellationToken.None).ConfigureAwait(false)).Volumes.Single(part => part.Name == half).Ranges;
+        var ranges = RangesOf(await ReadAsync(SilentSink.Instance, CancellationToken.None).ConfigureAwait(false), half);
         await RemoveAsync(half, SilentSink.Instance).ConfigureAwait(false);
         // Exactly these extents: when another command took one of them meanwhile, LVM refuses and nothing has changed.
         await _lvm.RunAsync("lvextend", ["--size", $"{size}b", $"{Group}/{volume.Name}", .. ranges], SilentSink.Instance, CancellationToken.None)
@@ -155,7 +155,7 @@ internal sealed partial class LvmVolumeDriver
     /// </summary>
     private string[] CopyOnWrite(LvmGroup group, long size)
     {
-        RequireSpace(group, size, $"A snapshot of a thick volume of {ByteSize.Format(size)}");
+        RequireSpace(group, size, $"A snapshot of a thick volume of {ByteSize.Format(size)}", raw: true);
         return ["--size", $"{size + size / 16 + (64 << 20)}b"];
     }
 

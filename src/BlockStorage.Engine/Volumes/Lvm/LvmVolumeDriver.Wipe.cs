@@ -1,3 +1,4 @@
+using System.Globalization;
 using BlockStorage.Engine.Host;
 using BlockStorage.Services;
 
@@ -5,11 +6,32 @@ namespace BlockStorage.Engine.Volumes.Lvm;
 
 /// <summary>
 /// Leaving. A thick volume is gone at the rename to a name that says so; a worker that outlives us overwrites it and gives its
-/// extents back. The worker is a chain of system tools of which each runs only when the one before has succeeded. Killed, it begins
-/// anew: whoever reads the group next starts it again.
+/// extents back. The worker is a chain of system tools of which each runs only when the one before has succeeded. Killed, it goes on
+/// where it was: whoever reads the group next starts it again.
 /// </summary>
 internal sealed partial class LvmVolumeDriver
 {
+    /// <summary>Least bytes a second, and unit of the steps of a worker.</summary>
+    public const long LeastRate = 1 << 20;
+
+    // Device, its bytes, where the position is kept, bytes a step, seconds between steps; then what gives the extents back.
+    // blkdiscard opens the device for itself alone: what somebody has mounted stays. What is counted as overwritten is on the disk.
+    private const string WipeScript = """
+        dev=$1 size=$2 kept=$3 step=$4 pause=$5
+        shift 5
+        at=0
+        [ ! -e "$kept" ] || read -r at <"$kept"
+        while [ "$at" -lt "$size" ]; do
+            left=$((size - at))
+            [ "$left" -lt "$step" ] || left=$step
+            blkdiscard --zeroout --offset "$at" --length "$left" "$dev" && sync "$dev" || exit
+            at=$((at + left))
+            echo "$at" >"$kept.new" && mv "$kept.new" "$kept" || exit
+            [ "$pause" = 0 ] || sleep "$pause"
+        done
+        "$@" && rm -f "$kept"
+        """;
+
     private static readonly TimeSpan WipesEndWithin = TimeSpan.FromMinutes(5);
     private readonly string _wipeFolder = Path.Combine(root.RunFolder, "wipe");
 
@@ -38,6 +60,7 @@ internal sealed partial class LvmVolumeDriver
         // Without its origin such a snapshot has nothing to show: LVM would remove it too.
         if (group.Volumes.FirstOrDefault(other => other.Origin == part.Name && !other.IsThin && other.Id != part.Id) is { } snapshot)
             throw new BlockStorageException(BlockErrors.SnapshotDependency, $"Snapshot {snapshot.Id ?? snapshot.Name} depends on volume {part.Id}.", part.Id!);
+        ForgetPositions(group);
         var wipe = part with { Name = LvmNames.Wipe(), Kind = BackendKind.Partial };
         await RenameAsync(part.Name, wipe.Name, SilentSink.Instance).ConfigureAwait(false);
         await WipeAsync(wipe, SilentSink.Instance).ConfigureAwait(false);
@@ -82,17 +105,29 @@ internal sealed partial class LvmVolumeDriver
         if (new FileInfo(WipeErrors) is { Exists: true, Length: > 64 << 10 } old)
             old.Delete();
         var path = PathOf(name);
-        string[][] chain =
-        [
-            // Opens it for itself alone: what somebody has mounted stays, and so does what another worker is busy with.
-            ["blkdiscard", "--zeroout", "--step", $"{Slice}", path],
-            ["sync", path],
-            // The disk may forget what is zero now.
-            ["lvremove", .. _lvm.OptionsThatDiscard(), "--yes", $"{Group}/{name}"],
-        ];
+        var step = pool.WipeRate > 0 ? Math.Min(Slice, pool.WipeRate / LeastRate * LeastRate) : Slice;
         // One at a time on this machine; the lock goes with its holders.
-        _launcher.Start("flock", [Path.Combine(_wipeFolder, "lock"), "ionice", "--class", "idle", "find", "/", "-maxdepth", "0",
-            .. chain.SelectMany(command => command.Prepend("-exec").Append(";"))], "/", WipeErrors,
+        _launcher.Start("flock", [Path.Combine(_wipeFolder, "lock"), "ionice", "--class", "idle", "sh", "-c", WipeScript, name, path,
+            $"{Mapped(name)!.Size}", PositionFile(name), $"{step}", pool.WipeRate > 0 ? Seconds((double)step / pool.WipeRate) : "0",
+            "lvremove", .. _lvm.OptionsThatDiscard(), "--yes", $"{Group}/{name}"], "/", WipeErrors,
             new Dictionary<string, string> { ["LVM_SUPPRESS_FD_WARNINGS"] = "1" });
     }
+
+    /// <summary>Bytes that are still to be overwritten.</summary>
+    private long LeftToWipe(LvmVolume part) => Math.Max(0, part.Size - (AtomicFile.Read(PositionFile(part.Name), 32) is { } text
+        && long.TryParse(text, NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out var done) ? done : 0));
+
+    // A worker that was killed at its very end has left one.
+    private void ForgetPositions(LvmGroup? group)
+    {
+        if (!Directory.Exists(_wipeFolder))
+            return;
+        foreach (var file in Directory.EnumerateFiles(_wipeFolder, $"{Group}.{LvmNames.WipePrefix}*")
+            .Where(file => group?.Volumes.Any(volume => file.EndsWith(volume.Name, StringComparison.Ordinal)) != true).ToList())
+            Native.Unlink(file);
+    }
+
+    private string PositionFile(string name) => Path.Combine(_wipeFolder, $"{Group}.{name}");
+
+    private static string Seconds(double seconds) => seconds.ToString("0.###", CultureInfo.InvariantCulture);
 }

@@ -16,7 +16,7 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, StateRoot root, ICo
 
     /// <inheritdoc/>
     public DriverCapabilities Capabilities { get; } =
-        new(Thin: true, Thick: true, Resize: true, Revert: true, SharesExtents: true, OnlineSnapshot: true) { SnapshotMethod = "thin" };
+        new(Thin: true, Thick: true, Resize: true, Revert: true, SharesExtents: true, OnlineSnapshot: true) { SnapshotMethod = "thin", Queues = true };
 
     private string Group => pool.Path;
 
@@ -130,7 +130,9 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, StateRoot root, ICo
         // Ours alone until it is cut: no mount and no target can come between the proof and that.
         using var device = Native.Open(path, OpenMode.ReadWrite | OpenMode.Exclusive);
         Native.FlushDevice(device, path);
-        await Task.Run(() => ZeroProof.Require(device, size, volume.Size, path, id, sink, cancel), cancel).ConfigureAwait(false);
+        // What the pool maps nothing to reads as zeros.
+        var end = volume.IsThin && Mapped(volume.Name) is { } thin ? Math.Min(volume.Size, MappedEnd(thin) ?? volume.Size) : volume.Size;
+        await Task.Run(() => ZeroProof.Require(device, size, end, path, id, sink, cancel), cancel).ConfigureAwait(false);
         if (Mapped(volume.Name) is { OpenCount: > 1 } now)
             throw Held(volume.Name, now);
         await _lvm.RunAsync("lvreduce", ["--yes", "--size", $"{size}b", $"{Group}/{volume.Name}"], sink, CancellationToken.None).ConfigureAwait(false);
@@ -216,11 +218,12 @@ internal sealed partial class LvmVolumeDriver(PoolSpec pool, StateRoot root, ICo
     private BlockStorageException Held(string name, MappedDevice device) => new(BlockErrors.DeviceInUse,
         $"'{PathOf(name)}' is in use: {DeviceHolders.Describe($"/dev/dm-{device.Number.Minor}")}.", pool.Name);
 
-    private void RequireSpace(LvmGroup group, long bytes, string what)
+    private void RequireSpace(LvmGroup group, long bytes, string what, bool raw = false)
     {
-        if (bytes > group.Free)
+        var free = raw ? group.Free : Usable(group);
+        if (bytes > free)
             throw new BlockStorageException(BlockErrors.InsufficientSpace,
-                $"{what} needs {ByteSize.Format(bytes)}; pool '{pool.Name}' has {ByteSize.Format(group.Free)} free outside its thin pool." +
+                $"{what} needs {ByteSize.Format(bytes)}; pool '{pool.Name}' has {ByteSize.Format(free)} free outside its thin pool." +
                 (group.Wiping > 0 ? $" {ByteSize.Format(group.Wiping)} of removed volumes are being wiped and come back then." : ""), pool.Name);
     }
 

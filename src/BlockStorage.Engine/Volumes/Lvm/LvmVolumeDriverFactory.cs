@@ -63,6 +63,13 @@ internal sealed class LvmVolumeDriverFactory(StateRoot root, ICommandRunner runn
     }
 
     /// <inheritdoc/>
+    public void CheckChoices(PoolSpec spec)
+    {
+        if (spec.Queues)
+            FullPools.RequireBound(spec.Name, FullPools.WaitSeconds);
+    }
+
+    /// <inheritdoc/>
     public PoolSpec? Identify(string path)
     {
         if (!LvmNames.IsGroup(path) || runner.Find("lvm") is null || !Environment.IsPrivilegedProcess)
@@ -92,14 +99,24 @@ internal sealed class LvmVolumeDriverFactory(StateRoot root, ICommandRunner runn
                 : spec.Disks.Count > 0 ? "exists; it can be used without -Disk"
                 : group.Volumes.Any(volume => volume.Name == LvmNames.Pool) ? $"has a logical volume '{LvmNames.Pool}' that is not ours"
                 : group.MissingDisks > 0 ? "misses disks" : null;
-            if (wrong is not null)
+            if (wrong is null)
+                RequireDisks(spec, group.Disks.Count(disk => disk.IsThere));
+            else
                 throw new BlockStorageException(BlockErrors.InvalidPath, $"The volume group '{spec.Path}' {wrong}.", spec.Path, $"vgs '{spec.Path}'; Get-BlockPool");
             return;
         }
         if (spec.Disks.Count == 0)
             throw new BlockStorageException(BlockErrors.InvalidPath, $"There is no volume group '{spec.Path}'.", spec.Path,
                 $"vgs, or give the disks to make it of: New-BlockPool '{spec.Name}' -Disk /dev/DISK");
+        RequireDisks(spec, spec.Disks.Count);
         await LvmDisks.CheckAsync(spec.Disks, spec.Id, runner, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private static void RequireDisks(PoolSpec spec, int disks)
+    {
+        if (spec.Raid.Length > 0 && RaidLayout.LeastDisks(spec.Raid) is var least && disks < least)
+            throw new BlockStorageException(BlockErrors.InvalidArgument, $"{spec.Raid} needs {least} disks or more, not {disks}.", spec.Name,
+                disks > 1 ? "Give more disks, or -Raid raid1" : "Give more disks, or leave out -Raid");
     }
 
     private Task<CommandResult> RunAsync(string program, IReadOnlyList<string> arguments, CancellationToken cancel) =>

@@ -12,6 +12,7 @@ namespace BlockStorage.Engine.Volumes.Lvm;
 internal sealed record ThinPool(double DataUsed, double MetadataUsed, string Trouble, bool Works, long Size)
 {
     private const string Full = "full: writers get errors until it grows or volumes are removed";
+    private const string FullAndWaiting = "full: writers wait, and get errors when it has not grown in time";
 
     /// <summary>From where a pool is told to be filling up, and is grown where there is room.</summary>
     public const double DataWarning = 0.80;
@@ -41,7 +42,10 @@ internal sealed record ThinPool(double DataUsed, double MetadataUsed, string Tro
     public string Figures => string.Create(CultureInfo.InvariantCulture, $"data {DataUsed * 100:0.#} %, metadata {MetadataUsed * 100:0.#} %");
 
     /// <summary>Writes are refused for want of space.</summary>
-    public bool IsFull => Trouble == Full;
+    public bool IsFull => Trouble is Full or FullAndWaiting;
+
+    /// <summary>Writers wait when it is full.</summary>
+    public bool Queues { get; init; }
 
     /// <summary>Asks the kernel; null while the pool is not active.</summary>
     public static ThinPool? Find(string group) => Native.FindMapped(Device(group)) is { Type: "thin-pool" } device ? Read(device.Text, device.Size) : null;
@@ -59,13 +63,15 @@ internal sealed record ThinPool(double DataUsed, double MetadataUsed, string Tro
         var words = status.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (words.Length < 5)
             return new ThinPool(0, 0, $"its disks failed ({status}): the next command starts it again once they are back and nothing holds its volumes", false, size);
-        var trouble = words.Contains("out_of_data_space") ? Full
+        var queues = words.Contains("queue_if_no_space");
+        var trouble = words.Contains("out_of_data_space") ? queues ? FullAndWaiting : Full
             : words.Contains("needs_check") ? "its metadata needs a check: lvconvert --repair"
             : words.Contains("ro") ? "read-only: its metadata is full or damaged" : "";
         return new ThinPool(Part(words[2]), Part(words[1]), trouble, !words.Contains("ro"), size)
         {
             Transaction = long.Parse(words[0], CultureInfo.InvariantCulture),
             HasSnapshot = words[3] != "-",
+            Queues = queues,
         };
     }
 

@@ -40,6 +40,7 @@ public sealed class LvmMetadataTests
         Assert.Equal(("bs-rec", 4293918720, 4287627264, 1048576, "4", 1044480, 519680, 0),
             (group.Name, group.Size, group.Free, group.ExtentSize, group.Sequence, group.MetadataSize, group.MetadataFree, group.MissingDisks));
         Assert.Equal((Id, disk, "012345-6789-ab4d-ef81-2345-6789-abcd00"), (LvmTags.PoolOf(group.Tags), group.Disks.Single().Path, group.Disks.Single().Uuid));
+        Assert.Equal(group.Free, group.Disks.Single().Free);
         Assert.Equal((2 << 20, BackendKind.Volume, "linear"), (group.Find(Id)!.Size, group.Find(Id)!.Kind, group.Find(Id)!.Type));
         Assert.Equal([$"{disk}:0-2", $"{disk}:5-5"], group.Volumes.Single(volume => volume.Name == "a").Ranges);
         Assert.Same(state, LvmMetadata.Read([disk], state));

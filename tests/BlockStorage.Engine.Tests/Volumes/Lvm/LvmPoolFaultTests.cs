@@ -11,34 +11,18 @@ namespace BlockStorage.Engine.Tests.Volumes.Lvm;
 public sealed class LvmPoolFaultTests : IAsyncLifetime
 {
     private const long MiB = 1 << 20;
-    private const string Faulty = "fault-disk";
-    private const int Start = 2048;
     private readonly RecordingSink _sink = new();
+    private readonly FaultyDisk _disk = new(LabCollection.Disks[1]);
 
-    private static string Disk => LabCollection.Disks[1];
-
-    private static long Sectors => (4L << 30) / 512 - Start;
-
-    private static string Healthy => $"0 {Sectors} linear {Disk} {Start}";
-
-    // Not at the start of the disk, or LVM would find its mark twice.
     public async Task InitializeAsync()
     {
         await LvmPools.ClearAsync();
-        await LvmPools.RunAsync("dmsetup", "create", Faulty, "--table", Healthy);
+        await _disk.CreateAsync();
     }
 
     public async Task DisposeAsync()
     {
-        if (Native.FindMapped(Faulty) is not null)
-        {
-            await LoadAsync(Healthy);
-            // What a failed test has left.
-            if ((await LvmPools.RunAsync("vgs", "--noheadings", "-o", "vg_name")).Contains(LvmPools.Group, StringComparison.Ordinal))
-                await LvmPools.RunAsync("vgremove", "--force", "--force", "--yes", LvmPools.Group);
-            await LvmPools.RunAsync("wipefs", "--all", $"/dev/mapper/{Faulty}");
-            await LvmPools.RunAsync("dmsetup", "remove", "--retry", Faulty);
-        }
+        await _disk.RemoveAsync();
         await LvmPools.AssertNothingLeftAsync();
     }
 
@@ -47,14 +31,14 @@ public sealed class LvmPoolFaultTests : IAsyncLifetime
     [InlineData("flakey")]
     public async Task Failing_disks(string kind)
     {
-        var driver = LvmPools.Factory.Open(LvmPools.Factory.Check(LvmPools.Spec(128 * MiB) with { Disks = [$"/dev/mapper/{Faulty}"] }));
+        var driver = LvmPools.Factory.Open(LvmPools.Factory.Check(LvmPools.Spec(128 * MiB) with { Disks = [_disk.Path] }));
         await driver.CreatePoolAsync(_sink, default);
         var volume = FilePools.Identity("v", 64 * MiB);
         await driver.CreateAsync(volume, false, _sink, default);
         var path = await driver.ActivateAsync(volume.Id, default);
         PoolBytes.Write(path, 8);
 
-        await LoadAsync(kind == "error" ? $"0 {Sectors} error" : $"0 {Sectors} flakey {Disk} {Start} 0 3600 1 error_writes");
+        await (kind == "error" ? _disk.FailAsync() : _disk.FailWritesAsync());
         using (var handle = Native.Open(path, OpenMode.ReadWrite))
         {
             await FilePools.FailsAsync("IoFailed", async () =>
@@ -70,7 +54,7 @@ public sealed class LvmPoolFaultTests : IAsyncLifetime
                 Assert.Matches("disks .* cannot be read", status.Health);
             }
             await Assert.ThrowsAsync<BlockStorageException>(() => driver.CreateAsync(FilePools.Identity("w", MiB), false, _sink, default));
-            await LoadAsync(Healthy);
+            await _disk.HealAsync();
             // The kernel gives a pool up only where it could not write its metadata.
             if (ThinPool.Find(LvmPools.Group) is not { Works: true })
             {
@@ -102,13 +86,13 @@ public sealed class LvmPoolFaultTests : IAsyncLifetime
     [Fact(DisplayName = "A pool that misses a disk says so, refuses clearly, and works again when the disk is back")]
     public async Task Missing_disk()
     {
-        var driver = LvmPools.Factory.Open(LvmPools.Factory.Check(LvmPools.Spec() with { Disks = [LabCollection.Disks[0], $"/dev/mapper/{Faulty}"] }));
+        var driver = LvmPools.Factory.Open(LvmPools.Factory.Check(LvmPools.Spec() with { Disks = [LabCollection.Disks[0], _disk.Path] }));
         await driver.CreatePoolAsync(_sink, default);
         var volume = FilePools.Identity("v", 64 * MiB);
         await driver.CreateAsync(volume, false, _sink, default);
         PoolBytes.Write(await driver.ActivateAsync(volume.Id, default), 8);
         await LvmPools.RunAsync("vgchange", "--activate", "n", LvmPools.Group);
-        await LvmPools.RunAsync("dmsetup", "remove", "--retry", Faulty);
+        await _disk.TakeAwayAsync();
 
         var status = await driver.GetPoolAsync(default);
         Assert.Equal((false, "1 of its disks is missing"), (status.Usable, status.Health));
@@ -123,7 +107,7 @@ public sealed class LvmPoolFaultTests : IAsyncLifetime
         }
         Assert.Equal(volume.Id, Assert.Single(await driver.ListAsync(default)).Id);
 
-        await LvmPools.RunAsync("dmsetup", "create", Faulty, "--table", Healthy);
+        await _disk.CreateAsync();
         await driver.OpenPoolAsync(_sink, default);
         Assert.Equal("ok", (await driver.GetPoolAsync(default)).Health);
         PoolBytes.Assert(await driver.ActivateAsync(volume.Id, default), 8);
@@ -153,12 +137,5 @@ public sealed class LvmPoolFaultTests : IAsyncLifetime
         await driver.DestroyPoolAsync(_sink, default);
         await LvmPools.RunAsync("vgremove", LvmPools.Group);
         await LvmPools.RunAsync("pvremove", disk);
-    }
-
-    private static async Task LoadAsync(string table)
-    {
-        await LvmPools.RunAsync("dmsetup", "suspend", "--noflush", Faulty);
-        await LvmPools.RunAsync("dmsetup", "load", Faulty, "--table", table);
-        await LvmPools.RunAsync("dmsetup", "resume", Faulty);
     }
 }

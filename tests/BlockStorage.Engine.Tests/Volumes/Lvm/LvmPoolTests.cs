@@ -56,6 +56,10 @@ public sealed class LvmPoolTests : IAsyncLifetime
         await driver.UpdatePoolAsync(spec with { Name = "renamed" }, default);
         Assert.Equal(("renamed", spec.Id), (LvmPools.Factory.Identify(LvmPools.Group)!.Name, LvmPools.Factory.Identify(LvmPools.Group)!.Id));
         Assert.Equal("error", (await LvmPools.RunAsync("lvs", "--noheadings", "-o", "lv_when_full", $"{LvmPools.Group}/bspool")).Trim());
+        await driver.UpdatePoolAsync(spec with { Queues = true }, default);
+        Assert.Equal("queue", (await LvmPools.RunAsync("lvs", "--noheadings", "-o", "lv_when_full", $"{LvmPools.Group}/bspool")).Trim());
+        Assert.True(LvmPools.Factory.Identify(LvmPools.Group)!.Queues);
+        await driver.UpdatePoolAsync(spec with { Name = "renamed" }, default);
         await FilePools.FailsAsync("InvalidPath", () => Task.FromResult(LvmPools.Factory.Check(LvmPools.Spec(disks: 0))));
 
         await LvmPools.RunAsync("vgchange", "--activate", "n", LvmPools.Group);

@@ -13,7 +13,7 @@ public sealed class LvmReportTests
           WARNING: Consider pruning vg VG archive with more than 8 MiB in 8192 files (check archiving is needed in lvm.conf).
           { "report": [ {
               "vg": [ {"vg_name":"vg", "vg_size":"4223664128", "vg_free":"2009071616", "vg_extent_size":"4194304", "vg_seqno":"27", "vg_mda_size":"68153344", "vg_mda_free":"34073088", "vg_missing_pv_count":"0", "vg_tags":"blockstorage.pool=0123456789ab4def8123456789abcdef,theirs"} ],
-              "pv": [ {"pv_name":"/dev/ubdb", "pv_uuid":"uMWmht-vlPo-YDIC-aQEe-yWRk-fCwq-DODrXt"} ],
+              "pv": [ {"pv_name":"/dev/ubdb", "pv_uuid":"uMWmht-vlPo-YDIC-aQEe-yWRk-fCwq-DODrXt", "pv_free":"2009071616"} ],
               "lv": [
                   {"lv_name":"bspool", "lv_size":"2147483648", "origin_size":"", "lv_tags":"", "origin":"", "lv_profile":""},
                   {"lv_name":"[snap-0123456789ab4def8123456789abcdef]", "lv_size":"67108864", "origin_size":"", "lv_tags":"blockstorage.id=0123456789ab4def8123456789abcdef", "origin":"vol-1", "lv_profile":""},
@@ -25,7 +25,7 @@ public sealed class LvmReportTests
                   {"lv_name":"vol-1", "segtype":"linear", "thin_id":"", "chunk_size":"0", "seg_pe_ranges":"/dev/ubdb:9-9", "seg_start":"4194304", "transaction_id":""},
                   {"lv_name":"vol-1", "segtype":"linear", "thin_id":"", "chunk_size":"0", "seg_pe_ranges":"/dev/ubdb:0-0", "seg_start":"0", "transaction_id":""},
                   {"lv_name":"vol-0123456789ab4def8123456789abcdef", "segtype":"thin", "thin_id":"4", "chunk_size":"0", "seg_pe_ranges":"", "seg_start":"0", "transaction_id":""} ]
-          } , { "pv": [ {"pv_name":"/dev/ubdc", "pv_uuid":"012345-6789-ab4d-ef81-2345-6789-abcd01"} ], "pvseg": [ {"pvseg_start":"0"} ] } ] }
+          } , { "pv": [ {"pv_name":"/dev/ubdc", "pv_uuid":"012345-6789-ab4d-ef81-2345-6789-abcd01", "pv_free":"0"} ], "pvseg": [ {"pvseg_start":"0"} ] } ] }
           """;
 
     [Fact]
@@ -35,6 +35,7 @@ public sealed class LvmReportTests
         var group = Assert.Single(report.Groups);
         Assert.Equal(("vg", 4223664128, 2009071616, 4194304, "27", 0), (group.Name, group.Size, group.Free, group.ExtentSize, group.Sequence, group.MissingDisks));
         Assert.Equal(Id, LvmTags.PoolOf(group.Tags));
+        Assert.Equal([new LvmDisk("/dev/ubdb", "uMWmht-vlPo-YDIC-aQEe-yWRk-fCwq-DODrXt", 2009071616)], group.Disks);
         var volume = group.Find(Id)!;
         Assert.Equal((BackendKind.Volume, 64L << 20, "thin", 4), (volume.Kind, volume.Size, volume.Type, volume.ThinId));
         Assert.True(group.Volumes.Single(item => item.Kind == BackendKind.Snapshot).Hidden);

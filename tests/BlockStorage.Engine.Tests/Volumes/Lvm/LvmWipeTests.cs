@@ -90,6 +90,45 @@ public sealed class LvmWipeTests : IAsyncLifetime
         Assert.Equal(-1, (await RawAsync(320)).AsSpan().IndexOfAny(Tenant, (byte)0xAC));
     }
 
+    [Fact(DisplayName = "A wipe keeps its pace, shows how far it is, and goes on where a kill has stopped it")]
+    public async Task Paced_wipe()
+    {
+        await _driver.DestroyPoolAsync(_sink, default);
+        _driver = LvmPools.Factory.Open(LvmPools.Factory.Check(_spec with { WipeRate = 8 * MiB }));
+        await _driver.CreatePoolAsync(_sink, default);
+        var volume = FilePools.Identity("v", 64 * MiB) with { Provisioning = "thick" };
+        await _driver.CreateAsync(volume, true, _sink, default);
+        Fill(await _driver.ActivateAsync(volume.Id, default), Tenant, 64);
+        var began = Environment.TickCount64;
+        await _driver.DeleteAsync(volume.Id, default);
+        var wipe = Assert.Single(await _driver.ListAsync(default)).Path;
+        Assert.True(await Poll.UntilAsync(() => Left() <= 48 * MiB, TimeSpan.FromSeconds(30), default));
+        Assert.InRange(Environment.TickCount64 - began, 1_900, 30_000);
+        await KillAsync("wipe-");
+        Assert.True(await Poll.UntilAsync(() => Workers("wipe-").Length == 0, TimeSpan.FromSeconds(10), default));
+        Assert.InRange(Left(), 8 * MiB, 48 * MiB);
+        // What it has behind it, it does not do again.
+        using (var device = Native.Open(wipe, OpenMode.ReadWrite))
+        {
+            Native.Write(device, PoolBytes.Block(1), 0, wipe);
+            Native.FlushDevice(device, wipe);
+        }
+        // While it is open it stays, so that it can be looked at.
+        using (Native.Open(wipe, OpenMode.ReadOnly))
+        {
+            Assert.Single(await _driver.ListAsync(default));
+            Assert.True(await Poll.UntilAsync(() => Left() == 0, TimeSpan.FromSeconds(60), default));
+            var bytes = Read(wipe, 64);
+            Assert.True(bytes.AsSpan(0, (int)MiB).SequenceEqual(PoolBytes.Block(1)));
+            Assert.True(bytes[(int)MiB..].All(b => b == 0));
+        }
+        await WipedAsync(_driver);
+        Assert.Equal(0, Left());
+        Assert.Empty(Directory.GetFiles(Path.Combine(LvmPools.Root.RunFolder, "wipe"), "*wipe-*"));
+    }
+
+    private long Left() => _driver.GetPoolAsync(default).Result.Wiping;
+
     [Fact(DisplayName = "LP 2045431: where a thin volume has holes, its thick copy has zeros and not what was on the disk")]
     public async Task A_thick_copy_of_holes_is_zeros()
     {
@@ -105,7 +144,7 @@ public sealed class LvmWipeTests : IAsyncLifetime
     }
 
     private static ProcessEntry[] Workers(string argument) =>
-        [.. ProcessTable.FindByArgument(argument).Where(process => process.Name is "flock" or "find" or "blkdiscard" or "lvremove" or "ionice")];
+        [.. ProcessTable.FindByArgument(argument).Where(process => process.Name is "flock" or "sh" or "blkdiscard" or "sync" or "sleep" or "lvremove" or "ionice")];
 
     private static async Task KillAsync(string argument)
     {
