@@ -8,9 +8,10 @@ namespace BlockStorage.Engine.Tests.Crash;
 /// </summary>
 internal static class Sweep
 {
-    private const int Days = 12;
+    // One case a day: a point takes many seconds in the lab.
+    private const int Days = 50;
 
-    /// <summary>What is chosen, such as "share 3 of 12".</summary>
+    /// <summary>What is chosen, such as "3/50".</summary>
     public static string Choice { get; } = Environment.GetEnvironmentVariable("BLOCKSTORAGE_SWEEP") switch
     {
         null or "" => $"{DateTime.UtcNow.DayOfYear % Days}/{Days}",
