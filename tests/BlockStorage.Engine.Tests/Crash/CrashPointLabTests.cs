@@ -8,8 +8,9 @@ using Xunit.Abstractions;
 
 namespace BlockStorage.Engine.Tests.Crash;
 
-/// <summary>LVM, the kernel's target and open-iscsi. A share of the cases each day: <see cref="Sweep"/>.</summary>
+/// <summary>LVM, the kernel's target and open-iscsi. It takes hours: ./build.sh test --all runs it, or a share by <see cref="Sweep"/>.</summary>
 [Trait("Needs", "Lab")]
+[Trait("Takes", "Hours")]
 [Collection(LabCollection.Name)]
 public sealed class CrashPointLabTests(CrashPointLab lab, ITestOutputHelper output)
     : CrashPointSuite(lab.Fixture, output, LabCollection.Disks[0], LabCollection.Disks[1]), IClassFixture<CrashPointLab>
