@@ -30,6 +30,20 @@ Describe 'Targets' {
         Unpublish-IscsiTarget db1 | Should -BeNullOrEmpty -Because 'there is nothing left to do'
         ($volume | Publish-IscsiTarget | Unpublish-IscsiTarget -PassThru).Id | Should -Be $volume.Id
     }
+    It 'listen at several portals' {
+        $address = (Get-BlockStorageConfiguration).PortalAddress
+        $target = Publish-IscsiTarget db1 -Portal "${address}:3298", '[::1]:3298'
+        $target.Portal | Should -Be "${address}:3298", '[::1]:3298'
+        (Get-IscsiTarget -Volume db1).Portal | Should -Be $target.Portal
+        foreach ($place in @{ PortalAddress = $address; Port = 3298 }, @{ PortalAddress = '::1'; Port = 3298 }) { (Find-IscsiTarget @place).Iqn | Should -Contain $target.Iqn }
+        (Publish-IscsiTarget db1 -Portal "[::1]:3298;${address}:3298").Id | Should -Be $target.Id -Because 'it listens there already'
+        Assert-BlockError (Get-ErrorOf { Publish-IscsiTarget db1 -Portal $address }) VolumePublished ResourceBusy
+        $target | Unpublish-IscsiTarget
+        Assert-BlockError (Get-ErrorOf { Publish-IscsiTarget db1 -Portal "${address}:3298", "${address}:3298" }) InvalidArgument InvalidArgument
+        Assert-BlockError (Get-ErrorOf { Publish-IscsiTarget db1 -Portal store1 }) InvalidArgument InvalidArgument
+        (New-IscsiTarget iqn.2026-01.test:t2 -Portal "${address}:3298", '::1').Portal.Count | Should -Be 2
+        Assert-BlockError (Get-ErrorOf { Publish-IscsiTarget db1 -Target iqn.2026-01.test:t2 -Portal '::1' }) InvalidArgument InvalidArgument
+    }
     It 'are made empty, get a volume, stay when it goes' {
         $made = New-IscsiTarget iqn.2026-01.test:t1
         $made.Iqn, $made.Volume | Should -Be 'iqn.2026-01.test:t1', ''

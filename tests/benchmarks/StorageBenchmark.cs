@@ -19,7 +19,7 @@ internal static class StorageBenchmark
 {
     private static readonly CancellationToken Stop = CancellationToken.None;
 
-    public static async Task<int> RunAsync(string home, int rounds)
+    public static async Task<int> RunAsync(string home, int rounds, string[] counts)
     {
         var counting = new CountingRunner();
         var root = new StateRoot(home);
@@ -29,7 +29,7 @@ internal static class StorageBenchmark
         var pool = await Run(service.NewPoolAsync(new NewPoolRequest("bench", "Lvm", "", Disk: disks, OversubscriptionRatio: 1000), Stop));
         Console.WriteLine("| volumes in the pool | verb | ours ms | bare tools ms | ours / bare | programs started by ours | by the bare way |");
         Console.WriteLine("|---|---|---|---|---|---|---|");
-        foreach (var count in new[] { 10, 100, 1000 })
+        foreach (var count in counts.Length > 0 ? counts.Select(text => int.Parse(text, CultureInfo.InvariantCulture)) : [10, 100, 1000])
         {
             CrowdedGroup.Fill(home, pool.Path, count);
             var rows = new Dictionary<string, List<Row>>(StringComparer.Ordinal);

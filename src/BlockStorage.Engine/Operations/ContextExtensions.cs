@@ -55,10 +55,10 @@ internal static class ContextExtensions
         if (target.VolumeId.Length + target.SnapshotId.Length > 0)
         {
             var id = target.SnapshotId.Length > 0 ? target.SnapshotId : target.VolumeId;
-            var poolId = target.SnapshotId.Length > 0
-                ? context.Get<SnapshotRecord>(id).PoolId
-                : context.Get<VolumeRecord>(id).PoolId;
-            var driver = await context.OpenAsync(poolId, cancel).ConfigureAwait(false);
+            var pool = context.Catalog.Read(catalog => catalog.Get<PoolRecord>(
+                target.SnapshotId.Length > 0 ? catalog.Get<SnapshotRecord>(id).PoolId : catalog.Get<VolumeRecord>(id).PoolId));
+            var driver = context.Node.Pool(pool.ToSpec());
+            await driver.OpenPoolAsync(context.Sink, cancel).ConfigureAwait(false);
             lun = new LunSpec(target.Lun!.Value, await driver.ActivateAsync(id, cancel).ConfigureAwait(false), target.ReadOnly, target.Serial);
         }
         var known = grants
@@ -73,6 +73,13 @@ internal static class ContextExtensions
     /// <summary>A target as the catalogue has it.</summary>
     public static Task<ExportSpec> ExportAsync(this OperationContext context, TargetRecord target, CancellationToken cancel) =>
         context.ExportAsync(target, context.Catalog.Read(catalog => catalog.ListBy<GrantRecord>("target_id", target.Id)), cancel);
+
+    /// <summary>A target as the catalogue has it now.</summary>
+    public static Task<ExportSpec> ExportAsync(this OperationContext context, string targetId, CancellationToken cancel)
+    {
+        var (target, grants) = context.Catalog.Read(catalog => (catalog.Get<TargetRecord>(targetId), catalog.ListBy<GrantRecord>("target_id", targetId)));
+        return context.ExportAsync(target, grants, cancel);
+    }
 
     /// <summary>Connections of a volume itself, not of its snapshots.</summary>
     public static IReadOnlyList<ConnectionRecord> ConnectionsOf(this OperationContext context, string volumeId) =>

@@ -76,7 +76,7 @@ internal sealed record Publish(TargetRecord Record, IReadOnlyList<GrantRecord> G
             async cancel =>
             {
                 var driver = await DriverAsync(context, cancel).ConfigureAwait(false);
-                await driver.PublishAsync(await context.ExportAsync(context.Get<TargetRecord>(Record.Id), cancel).ConfigureAwait(false), context.Sink, cancel).ConfigureAwait(false);
+                await driver.PublishAsync(await context.ExportAsync(Record.Id, cancel).ConfigureAwait(false), context.Sink, cancel).ConfigureAwait(false);
             },
             async () =>
             {
@@ -193,8 +193,8 @@ internal sealed record Unpublish(TargetRecord Record, string What, bool RemoveTa
         {
             steps.Add(new Step("Forget its access rights and CHAP secrets", _ =>
             {
-                var target = context.Get<TargetRecord>(Record.Id);
-                foreach (var id in context.Catalog.Read(catalog => catalog.ListBy<GrantRecord>("target_id", Record.Id)).Select(grant => grant.Id).Append(target.MutualSecretId).Where(id => id.Length > 0))
+                var (target, grants) = context.Catalog.Read(catalog => (catalog.Get<TargetRecord>(Record.Id), catalog.ListBy<GrantRecord>("target_id", Record.Id)));
+                foreach (var id in grants.Select(grant => grant.Id).Append(target.MutualSecretId).Where(id => id.Length > 0))
                     context.Secrets.Delete(id);
                 return Task.CompletedTask;
             }, null, _ => Task.FromResult(false)));

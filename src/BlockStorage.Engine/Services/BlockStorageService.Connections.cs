@@ -228,7 +228,7 @@ public sealed partial class BlockStorageService
     {
         var asked = PortalOf(request);
         var found = await _node.DiscoverAsync(asked, settings.InitiatorIqn, request.Credential, request.Timeout ?? ConnectTimeout, cancel).ConfigureAwait(false);
-        return [.. found.Where(each => each.Iqn == iqn).Select(each => new Portal(each.Address, each.Port)).Prepend(asked).Distinct().Select(portal => portal.ToString())];
+        return [.. found.Where(each => each.Iqn.Equals(iqn, StringComparison.OrdinalIgnoreCase)).Select(each => new Portal(each.Address, each.Port)).Prepend(asked).Distinct().Select(portal => portal.ToString())];
     }
 
     // Connecting has just proved the device, which is not looked up once more: reading all links of the machine takes longer than the rest.

@@ -25,11 +25,7 @@ public sealed partial class BlockStorageService
             reports[targets.Key] = await (targets.Count() == 1 ? driver.FindAsync(targets.First().Name, cancel) : driver.ListAsync(cancel)).ConfigureAwait(false);
         }
         return (IReadOnlyList<IscsiTarget>)chosen.Select(target =>
-        {
-            var grants = view.GrantsOf(target.Id);
-            return Mapping.ToModel(target, view.VolumeName(target.VolumeId), view.SnapshotName(target.SnapshotId), grants,
-                grants.Any(grant => grant.UserName.Length > 0 && !_secrets.Has(grant.Id)), reports[target.Driver], _node.Name);
-        }).ToArray();
+            ToModel(target, view.VolumeName(target.VolumeId), view.SnapshotName(target.SnapshotId), view.GrantsOf(target.Id), reports[target.Driver])).ToArray();
     });
 
     /// <inheritdoc/>
@@ -60,7 +56,7 @@ public sealed partial class BlockStorageService
             Id = id,
             Name = iqn,
             Driver = driver.Name,
-            Portals = [(await PortalAsync(driver, settings, cancel).ConfigureAwait(false)).ToString()],
+            Portals = await PortalsAsync(driver, settings, request.Portal, cancel).ConfigureAwait(false),
             MutualSecretId = mutual,
             State = BlockStates.Creating,
             CreatedAt = DateTime.UtcNow,
@@ -69,7 +65,7 @@ public sealed partial class BlockStorageService
         if (request.MutualChap is { } proof)
             secrets.Add(mutual, CheckMutual(proof, request.Chap));
         var grants = Grants(id, Admitted(request.Initiator, driver, settings), request.Chap, request.NoChap, secrets);
-        return PlanPublish(new Publish(target, grants, "", "", Exists: false) { Secrets = secrets }, driver);
+        return PlanPublish(new Publish(target, grants, "", "", Exists: false) { Secrets = secrets }, driver, request.Portal);
     });
 
     /// <inheritdoc/>
@@ -95,28 +91,35 @@ public sealed partial class BlockStorageService
 
     /// <inheritdoc/>
     public Task<BlockPlan<bool>> RemoveTargetAsync(string id, bool force, CancellationToken cancel) => Guard(() =>
-        Task.FromResult(IsGone<TargetRecord>(id)
-            ? Gone("Remove target", id)
-            : Plan([Unpublishing(_catalog.Read(View.Read), Find<TargetRecord>(id), removeTarget: true, force)], (_, _) => Task.FromResult(true))));
+        Task.FromResult(Named(id) is var (target, what)
+            ? Plan([new Unpublish(target, what, RemoveTarget: true, force)], (_, _) => Task.FromResult(true))
+            : Gone("Remove target", id)));
 
     /// <inheritdoc/>
     public Task<BlockPlan<IscsiTarget>> PublishAsync(PublishRequest request, CancellationToken cancel) => Guard(async () =>
     {
-        var (view, settings) = _catalog.Read(catalog => (View.Read(catalog), Settings.Read(catalog)));
-        var volumeId = request.SnapshotId is null ? request.VolumeId! : Find<SnapshotRecord>(request.SnapshotId).VolumeId;
-        var volume = Find<VolumeRecord>(volumeId);
-        var snapshot = request.SnapshotId is null ? null : Find<SnapshotRecord>(request.SnapshotId);
+        var (settings, volume, snapshot, published) = _catalog.Read(catalog =>
+        {
+            var snapshot = request.SnapshotId is null ? null : catalog.Get<SnapshotRecord>(request.SnapshotId);
+            var volume = catalog.Get<VolumeRecord>(snapshot?.VolumeId ?? request.VolumeId!);
+            return (Settings.Read(catalog), volume, snapshot,
+                catalog.ListBy<TargetRecord>("volume_id", volume.Id).FirstOrDefault(target => target.SnapshotId == (snapshot?.Id ?? "")));
+        });
         var what = snapshot?.Name ?? volume.Name;
         StateTable.RequireSteady(what, snapshot?.State ?? volume.State);
         var readOnly = request.ReadOnly || snapshot is not null || volume.ReadOnly;
 
-        var published = snapshot is null ? view.TargetOfVolume(volume.Id) : view.TargetOfSnapshot(snapshot.Id);
         if (published is not null)
-            return await AlreadyPublishedAsync(request, view, published, what, cancel).ConfigureAwait(false);
+            return await AlreadyPublishedAsync(request, published, what, cancel).ConfigureAwait(false);
 
         var empty = string.IsNullOrEmpty(request.TargetIqn) ? null : One<TargetRecord>(request.TargetIqn, BlockErrors.TargetNotFound, "target");
         if (empty is { Lun: not null })
-            throw new BlockStorageException(BlockErrors.TargetInUse, $"{empty.Name} publishes '{view.NameOf(empty)}'; a target publishes one volume.", empty.Name);
+            throw new BlockStorageException(BlockErrors.TargetInUse, $"{empty.Name} publishes '{_catalog.Read(catalog => NameOf(catalog, empty))}'; a target publishes one volume.", empty.Name);
+        if (empty is not null && request.Portal is { Count: > 0 })
+        {
+            throw new BlockStorageException(BlockErrors.InvalidArgument,
+                $"{empty.Name} has portals of its own, {string.Join(", ", empty.Portals)}; Portal does not go with -Target.", empty.Name, "New-IscsiTarget -Portal ADDRESS, ADDRESS");
+        }
         if (empty is not null && (request.Initiator is { Count: > 0 } || request.Credential is not null || request.NoChap))
         {
             throw new BlockStorageException(BlockErrors.InvalidArgument,
@@ -137,26 +140,24 @@ public sealed partial class BlockStorageService
             Id = Guid.NewGuid().ToString(),
             Name = Names.CheckIqn($"{settings.IqnPrefix}:{(snapshot is null ? "volume" : "snapshot")}:{sourceId}"),
             Driver = driver.Name,
-            Portals = [(await PortalAsync(driver, settings, cancel).ConfigureAwait(false)).ToString()],
+            Portals = await PortalsAsync(driver, settings, request.Portal, cancel).ConfigureAwait(false),
             Automatic = true,
             State = BlockStates.Creating,
             CreatedAt = DateTime.UtcNow,
         }) with
         { VolumeId = volume.Id, SnapshotId = snapshot?.Id ?? "", Lun = lun, ReadOnly = readOnly, Serial = ContextExtensions.ToSerial(sourceId) };
-        var grants = empty is not null ? view.GrantsOf(empty.Id) : Grants(target.Id, Admitted(request.Initiator, driver, settings), request.Credential, request.NoChap, secrets);
-        return PlanPublish(new Publish(target, empty is null ? grants : [], what, volume.PoolId, Exists: empty is not null) { Secrets = secrets }, driver);
+        var grants = empty is not null ? [] : Grants(target.Id, Admitted(request.Initiator, driver, settings), request.Credential, request.NoChap, secrets);
+        return PlanPublish(new Publish(target, grants, what, volume.PoolId, Exists: empty is not null) { Secrets = secrets }, driver, request.Portal);
     });
 
     /// <inheritdoc/>
     public Task<BlockPlan<bool>> UnpublishAsync(string targetId, bool force, CancellationToken cancel) => Guard(() =>
     {
-        if (IsGone<TargetRecord>(targetId))
+        if (Named(targetId) is not var (target, what))
             return Task.FromResult(Gone("Unpublish", targetId));
-        var view = _catalog.Read(View.Read);
-        var target = Find<TargetRecord>(targetId);
         if (target.Lun is null)
             return Task.FromResult(Nothing("Unpublish", target.Name, () => Task.FromResult(true)));
-        return Task.FromResult(Plan([Unpublishing(view, target, target.Automatic, force)], (_, _) => Task.FromResult(true)));
+        return Task.FromResult(Plan([new Unpublish(target, what, target.Automatic, force)], (_, _) => Task.FromResult(true)));
     });
 
     /// <inheritdoc/>
@@ -206,13 +207,13 @@ public sealed partial class BlockStorageService
     }
 
     private async Task<BlockPlan<IscsiTarget>> AlreadyPublishedAsync(
-        PublishRequest request, View view, TargetRecord published, string what, CancellationToken cancel)
+        PublishRequest request, TargetRecord published, string what, CancellationToken cancel)
     {
         var initiators = request.Initiator?.Select(CheckInitiator).ToHashSet(StringComparer.Ordinal);
         var differs = (!string.IsNullOrEmpty(request.TargetIqn) && !request.TargetIqn.Equals(published.Name, StringComparison.OrdinalIgnoreCase))
             || (request.Lun is int lun && lun != published.Lun) || (request.ReadOnly && !published.ReadOnly)
-            || (initiators is not null && !initiators.SetEquals(view.GrantsOf(published.Id).Select(grant => grant.Initiator)))
-            || request.Credential is not null;
+            || (initiators is not null && !initiators.SetEquals(_catalog.Read(catalog => catalog.ListBy<GrantRecord>("target_id", published.Id)).Select(grant => grant.Initiator)))
+            || request.Credential is not null || !HasPortals(published, request.Portal);
         if (differs)
         {
             throw new BlockStorageException(BlockErrors.VolumePublished,
@@ -226,7 +227,7 @@ public sealed partial class BlockStorageService
     }
 
     // A port that we chose ourselves may be taken by somebody else before we listen on it: then we choose again.
-    private BlockPlan<IscsiTarget> PlanPublish(Publish first, ITargetDriver driver)
+    private BlockPlan<IscsiTarget> PlanPublish(Publish first, ITargetDriver driver, IReadOnlyList<string>? asked)
     {
         var plan = Plan([first], (_, stop) => TargetAsync(first.Record.Id, stop));
         return new BlockPlan<IscsiTarget>
@@ -243,16 +244,23 @@ public sealed partial class BlockStorageService
                         return await plan.RunAsync(sink, cancel).ConfigureAwait(false);
                     }
                     catch (BlockStorageException error) when (error.Error == BlockErrors.PortalUnreachable
-                        && attempt < PortAttempts && !first.Exists && ReadSettings().PortalPort == 0)
+                        && attempt < PortAttempts && !first.Exists && ReadSettings() is var settings && LeavesPort(asked, settings))
                     {
-                        var portal = await PortalAsync(driver, ReadSettings(), cancel).ConfigureAwait(false);
-                        sink.Verbose($"{error.Message} Trying {portal}.");
-                        plan = Plan([first with { Record = first.Record with { Portals = [portal.ToString()] } }], (_, stop) => TargetAsync(first.Record.Id, stop));
+                        var portals = await PortalsAsync(driver, settings, asked, cancel).ConfigureAwait(false);
+                        sink.Verbose($"{error.Message} Trying {string.Join(", ", portals)}.");
+                        plan = Plan([first with { Record = first.Record with { Portals = portals } }], (_, stop) => TargetAsync(first.Record.Id, stop));
                     }
                 }
             },
         };
     }
+
+    // A target and the name of what it publishes, or null.
+    private (TargetRecord Target, string What)? Named(string id) => _catalog.Read<(TargetRecord, string)?>(catalog =>
+        catalog.Find<TargetRecord>(id) is { } target ? (target, NameOf(catalog, target)) : null);
+
+    private static string NameOf(ICatalogReader catalog, TargetRecord target) =>
+        (target.SnapshotId.Length > 0 ? catalog.Find<SnapshotRecord>(target.SnapshotId)?.Name : catalog.Find<VolumeRecord>(target.VolumeId)?.Name) ?? "";
 
     private static Unpublish Unpublishing(View view, TargetRecord target, bool removeTarget, bool force) => new(
         target, view.NameOf(target), removeTarget, force);
@@ -334,16 +342,17 @@ public sealed partial class BlockStorageService
     private static ChapCredential CheckMutual(ChapCredential proof, ChapCredential? chap) => proof.Secret != chap?.Secret ? CheckChap(proof)
         : throw new BlockStorageException(BlockErrors.InvalidCredential, "The target must not prove the same secret as the initiator.", proof.UserName);
 
-    private async Task<Portal> PortalAsync(ITargetDriver driver, Settings settings, CancellationToken cancel)
+    private Task<IscsiTarget> TargetAsync(string id, CancellationToken cancel) => Guard(async () =>
     {
-        // One portal for all targets: what the first one was given is kept for the others.
-        var wanted = settings.PortalPort != 0 ? settings.PortalPort
-            : _catalog.Read(catalog => catalog.List<TargetRecord>()).SelectMany(target => target.Portals).Select(Portal.Parse)
-                .FirstOrDefault(portal => portal.Address == settings.PortalAddress)?.Port ?? 0;
-        return await driver.ChoosePortalAsync(settings.PortalAddress, wanted, cancel).ConfigureAwait(false);
-    }
+        var (target, grants, volume, snapshot) = _catalog.Read(catalog =>
+        {
+            var target = catalog.Get<TargetRecord>(id);
+            return (target, catalog.ListBy<GrantRecord>("target_id", id), catalog.Find<VolumeRecord>(target.VolumeId)?.Name ?? "", catalog.Find<SnapshotRecord>(target.SnapshotId)?.Name ?? "");
+        });
+        var driver = await _node.TargetDriverAsync(target.Driver, cancel).ConfigureAwait(false);
+        return ToModel(target, volume, snapshot, grants, await driver.FindAsync(target.Name, cancel).ConfigureAwait(false));
+    });
 
-    private async Task<IscsiTarget> TargetAsync(string id, CancellationToken cancel) =>
-        (await GetTargetsAsync(new TargetQuery(Id: [id]), cancel).ConfigureAwait(false)).FirstOrDefault()
-        ?? throw new BlockStorageException(BlockErrors.TargetNotFound, $"Target {id} does not exist any more.", id);
+    private IscsiTarget ToModel(TargetRecord target, string volume, string snapshot, IReadOnlyList<GrantRecord> grants, TargetReport report) =>
+        Mapping.ToModel(target, volume, snapshot, grants, grants.Any(grant => grant.UserName.Length > 0 && !_secrets.Has(grant.Id)), report, _node.Name);
 }

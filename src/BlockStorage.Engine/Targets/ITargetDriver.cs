@@ -82,20 +82,6 @@ internal interface ITargetDriver
         Task.FromResult<IReadOnlyList<string>>([]);
 }
 
-/// <summary>A TCP address that a target listens on.</summary>
-internal sealed record Portal(string Address, int Port)
-{
-    /// <summary>address:port, IPv6 in brackets.</summary>
-    public override string ToString() => Address.Contains(':', StringComparison.Ordinal) ? $"[{Address}]:{Port}" : $"{Address}:{Port}";
-
-    /// <summary>Reads what ToString writes.</summary>
-    public static Portal Parse(string text)
-    {
-        var colon = text.LastIndexOf(':');
-        return new Portal(text[..colon].Trim('[', ']'), int.Parse(text[(colon + 1)..], System.Globalization.CultureInfo.InvariantCulture));
-    }
-}
-
 /// <summary>A target as it should be.</summary>
 /// <param name="Id">UUID of the target.</param>
 /// <param name="Iqn">iSCSI name.</param>

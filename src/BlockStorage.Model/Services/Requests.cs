@@ -83,7 +83,7 @@ public sealed record ChapCredential(string UserName, string Secret)
 /// <summary>A target to make, without anything published on it.</summary>
 public sealed record NewTargetRequest(
     string? Iqn = null, ChapCredential? Chap = null, ChapCredential? MutualChap = null, bool NoChap = false,
-    IReadOnlyList<string>? Initiator = null, string? Driver = null, bool IfNotExists = false);
+    IReadOnlyList<string>? Initiator = null, string? Driver = null, bool IfNotExists = false, IReadOnlyList<string>? Portal = null);
 
 /// <summary>What to change of a target; null leaves it as it is.</summary>
 public sealed record SetTargetRequest(ChapCredential? Chap = null, ChapCredential? MutualChap = null, bool ClearMutualChap = false);
@@ -92,7 +92,7 @@ public sealed record SetTargetRequest(ChapCredential? Chap = null, ChapCredentia
 public sealed record PublishRequest(
     string? VolumeId = null, string? SnapshotId = null, string? TargetIqn = null, int? Lun = null,
     IReadOnlyList<string>? Initiator = null, ChapCredential? Credential = null, bool NoChap = false,
-    bool ReadOnly = false, string? Driver = null);
+    bool ReadOnly = false, string? Driver = null, IReadOnlyList<string>? Portal = null);
 
 /// <summary>What to connect; exactly one of VolumeId, SnapshotId, TargetIqn (ours) and Iqn with Portal (any).</summary>
 public sealed record ConnectRequest(

@@ -29,6 +29,11 @@ public sealed class NewIscsiTargetCommand : BlockStorageCommand
     [Parameter(ParameterSetName = ParameterSets.Record)]
     public SwitchParameter NoChap { get; set; }
 
+    /// <summary>Where the target listens: addresses with or without port, IPv6 in brackets before a port; without it the address of the configuration.</summary>
+    [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
+    [ListTransformation]
+    public string[]? Portal { get; set; }
+
     /// <summary>Who may log in: IQNs, addresses, or * for anyone who knows the secret.</summary>
     [Parameter(ParameterSetName = ParameterSets.Record, ValueFromPipelineByPropertyName = true)]
     [ListTransformation]
@@ -50,7 +55,7 @@ public sealed class NewIscsiTargetCommand : BlockStorageCommand
         foreach (var name in Name ?? [null!])
             Try(name, () =>
             {
-                var request = new NewTargetRequest(name, ToChap(Chap), ToChap(MutualChap), NoChap, Initiator, Driver, IfNotExists);
+                var request = new NewTargetRequest(name, ToChap(Chap), ToChap(MutualChap), NoChap, Initiator, Driver, IfNotExists, Portal);
                 Change(name, (service, cancel) => service.NewTargetAsync(request, cancel), target => target);
             });
     }

@@ -39,6 +39,11 @@ public sealed class PublishIscsiTargetCommand : BlockStorageCommand
     [Parameter]
     public int? Lun { get; set; }
 
+    /// <summary>Where the target listens: addresses with or without port, IPv6 in brackets before a port; without it the address of the configuration.</summary>
+    [Parameter]
+    [ListTransformation]
+    public string[]? Portal { get; set; }
+
     /// <summary>Who may log in: IQNs, addresses, or * for anyone who knows the secret.</summary>
     [Parameter]
     [ListTransformation]
@@ -69,7 +74,7 @@ public sealed class PublishIscsiTargetCommand : BlockStorageCommand
         if (item is not (BlockVolume or BlockSnapshot))
             throw WrongKind(item, "a volume or snapshot");
         var request = new PublishRequest((item as BlockVolume)?.Id, (item as BlockSnapshot)?.Id, Target, Lun, Initiator,
-            ToChap(Credential), NoChap, ReadOnly, Driver);
+            ToChap(Credential), NoChap, ReadOnly, Driver, Portal);
         Change(item, (service, cancel) => service.PublishAsync(request, cancel), target => target);
     });
 }

@@ -64,6 +64,44 @@ public sealed class TargetVerbTests(ServiceFixture fixture) : IClassFixture<Serv
     }
 
     [RootFact]
+    public async Task Several_portals_all_answer_and_come_back_after_a_kill()
+    {
+        var address = (await _service.GetConfigurationAsync(fixture.Stop)).PortalAddress;
+        var target = await Publish(await Volume(), new PublishRequest(NoChap: true, Portal: [address, $"{address}:3299", "[::1]:3299"]));
+        Assert.Equal((3, $"{address}:3299", "[::1]:3299"), (target.Portal.Length, target.Portal[1], target.Portal[2]));
+        async Task AllAnswer()
+        {
+            foreach (var portal in target.Portal)
+                Assert.Equal(target.Serial, (await IscsiDiscovery.InspectAsync(Login(target, null) with { Portal = Portal.Parse(portal) }, 1, fixture.Stop)).Serial);
+        }
+
+        await AllAnswer();
+        foreach (var daemon in ProcessTable.FindByVariable("TGT_IPC_SOCKET", Path.Combine(fixture.Root.RunFolder, "tgt", "socket")))
+            await ProcessTable.KillAsync(daemon, TimeSpan.Zero, fixture.Stop);
+        Assert.Equal(BlockStates.Offline, (await Get(target)).State);
+        await fixture.Run(_service.RepairAsync(fixture.Stop));
+        var now = await Get(target);
+        Assert.Equal(BlockStates.Online, now.State);
+        Assert.Equal(target.Portal, now.Portal);
+        await AllAnswer();
+    }
+
+    /// <summary>RFC 3722, RFC 7143 (4.2.7): names that differ in case are one.</summary>
+    [RootFact]
+    public async Task Names_in_capitals_are_the_same_names()
+    {
+        var volume = await Volume();
+        var target = await Publish(volume, new PublishRequest(NoChap: true, Initiator: [Friend.ToUpperInvariant(), Friend]));
+        Assert.Equal([Friend], target.Initiator);
+        Assert.Empty((await _service.GrantAccessAsync(target.Id, Friend.ToUpperInvariant(), null, noChap: true, fixture.Stop)).Steps);
+        Assert.Equal(target.Id, Assert.Single(await _service.GetTargetsAsync(new TargetQuery([target.Iqn.ToUpperInvariant()]), fixture.Stop)).Id);
+        await fixture.Run(_service.RevokeAccessAsync(target.Id, Friend.ToUpperInvariant(), fixture.Stop));
+        Assert.Empty(await Access(target));
+        var plan = await _service.SetInitiatorAsync(Friend.ToUpperInvariant(), fixture.Stop);
+        Assert.Equal(Friend, plan.Target);
+    }
+
+    [RootFact]
     public async Task Who_is_on_the_list_gets_in_and_others_do_not()
     {
         var target = await Publish(await Volume(), new PublishRequest(NoChap: true, Initiator: [Friend, "192.0.2.0/24"]));

@@ -19,6 +19,8 @@ public abstract class TargetDriverSuite : IAsyncLifetime
     private protected ITargetDriver _driver = null!;
     private protected Portal _portal = null!;
 
+    private protected virtual bool FoldsNames => false;
+
     private protected abstract ITargetDriver Make(StateRoot root);
 
     /// <summary>One CHAP user has one secret for all targets, and an initiator may have several users.</summary>
@@ -325,6 +327,19 @@ public abstract class TargetDriverSuite : IAsyncLifetime
         }
         Assert.Empty(await IscsiDiscovery.DiscoverAsync(_portal, Other, null, TimeSpan.FromSeconds(5), default));
         Assert.Equal(_portal, await _driver.ChoosePortalAsync("127.0.0.1", 0, default));
+    }
+
+    /// <summary>RFC 7143 (4.2.7): an initiator that does not fold its own name is the one that was granted, or is refused as nobody known.</summary>
+    [RootFact]
+    public async Task A_name_in_capitals_is_the_same_or_refused_clearly()
+    {
+        var export = await PublishAsync("a", [new GrantSpec(Host, Chap)]);
+        var capitals = Login(export, Chap) with { InitiatorIqn = Host.ToUpperInvariant() };
+        if (FoldsNames)
+            await IscsiDiscovery.ProveLoginAsync(capitals, default);
+        else
+            Assert.Equal(BlockErrors.AccessDenied, (await Assert.ThrowsAsync<BlockStorageException>(() => IscsiDiscovery.ProveLoginAsync(capitals, default))).Error);
+        Assert.Equal([Host], Assert.Single((await _driver.ListAsync(default)).Targets).Initiators);
     }
 
     /// <summary>rtslib issue 36: edits at the same time do not disturb each other.</summary>

@@ -46,13 +46,15 @@ internal sealed partial class LioAccess(ConfigFs fs)
         .Where(user => user.Length > 0 && user != Unset).Distinct().ToArray();
 
     /// <summary>Sessions of a target.</summary>
-    public static IReadOnlyList<LiveSession> Sessions(string iqn, IReadOnlyList<string> initiators)
+    /// <param name="iqn">Target.</param>
+    /// <param name="initiators">Its initiators, where they are known already.</param>
+    public static IReadOnlyList<LiveSession> Sessions(string iqn, IReadOnlyList<string>? initiators = null)
     {
         var sessions = new List<LiveSession>();
         var count = int.Parse(ConfigFs.Read($"{LioNames.Fabric}/{iqn}/fabric_statistics/iscsi_instance/sessions") ?? "0", CultureInfo.InvariantCulture);
         if (count == 0)
             return sessions;
-        foreach (var initiator in initiators)
+        foreach (var initiator in initiators ?? Initiators(iqn))
         {
             // "InitiatorName: ..." where there is one; LIO tells the last one of an initiator.
             if (ConfigFs.Read($"{Folder(iqn)}/{initiator}/info") is { } info && info.StartsWith("InitiatorName", StringComparison.Ordinal))

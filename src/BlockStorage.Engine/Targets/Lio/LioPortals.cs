@@ -107,16 +107,12 @@ internal sealed class LioPortals(ConfigFs fs)
 
     // A target of LIO, of anybody, whose portal leaves no room for this one.
     private static string? Covering(IPAddress address, int port, bool exactly) => Find(group => ConfigFs.Objects($"{group}/np").Select(Portal.Parse)
-        .Any(other => other.Port == port && InTheWay(other, address) && (exactly || Name(other) != Name(new Portal(address.ToString(), port)))));
-
-    private static bool InTheWay(Portal other, IPAddress address) => IPAddress.TryParse(other.Address, out var taken)
-        && (taken.Equals(address) || taken.Equals(IPAddress.Any) || taken.Equals(IPAddress.IPv6Any) || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any));
+        .Any(other => other.Meets(new Portal(address.ToString(), port)) && (exactly || Name(other) != Name(new Portal(address.ToString(), port)))));
 
     // The name of the first target with such a portal group, of anybody. There may be many targets, and the first has it mostly.
     private static string? Find(Func<string, bool> matches) => ConfigFs.Each(LioNames.Fabric).FirstOrDefault(iqn => matches(LioNames.Group(iqn)))
         ?? ConfigFs.Each(LioNames.Fabric).FirstOrDefault(iqn => ConfigFs.Objects($"{LioNames.Fabric}/{iqn}")
             .Any(group => group.StartsWith("tpgt_", StringComparison.Ordinal) && group != "tpgt_1" && matches($"{LioNames.Fabric}/{iqn}/{group}")));
-
 
     private static string Name(Portal portal) =>
         IPAddress.TryParse(portal.Address, out var address) ? new Portal(address.ToString(), portal.Port).ToString() : portal.ToString();

@@ -172,7 +172,7 @@ internal sealed class LioTargetDriver(StateRoot root, ICommandRunner runner, Con
     private static void RequireNoSession(string iqn)
     {
         var clock = Stopwatch.StartNew();
-        while (LioAccess.Sessions(iqn, LioAccess.Initiators(iqn)) is { Count: > 0 } sessions)
+        while (LioAccess.Sessions(iqn) is { Count: > 0 } sessions)
         {
             if (clock.Elapsed > EndingLimit)
                 throw new BlockStorageException(BlockErrors.TargetHasSessions,

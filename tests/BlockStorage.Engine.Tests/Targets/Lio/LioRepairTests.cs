@@ -68,6 +68,31 @@ public sealed class LioRepairTests : IAsyncLifetime
     }
 
     [RootFact]
+    public async Task Two_portals_are_served_and_both_come_back()
+    {
+        var volume = await _fixture.Run(Service.NewVolumeAsync(new NewVolumeRequest("paths", 1 << 20), _fixture.Stop));
+        var address = (await Service.GetConfigurationAsync(_fixture.Stop)).PortalAddress;
+        var target = await _fixture.Run(Service.PublishAsync(new PublishRequest(volume.Id, Initiator: [One], NoChap: true, Portal: [$"{address}:3270", "[::1]:3270"]), _fixture.Stop));
+        Assert.Equal([$"{address}:3270", "[::1]:3270"], target.Portal);
+        var whole = LioState.Snapshot();
+        foreach (var loss in new Action[] { () => { }, () => RemoveAll(target.Iqn), () => _fs.Remove($"{LioNames.Group(target.Iqn)}/np/{target.Portal[1]}") })
+        {
+            loss();
+            await RepairAsync();
+            Assert.Equal(whole, LioState.Snapshot());
+            foreach (var portal in target.Portal)
+            {
+                var login = new IscsiLogin(Portal.Parse(portal), target.Iqn, One, null, null, TimeSpan.FromSeconds(10));
+                Assert.Equal(target.Serial, (await IscsiDiscovery.InspectAsync(login, 0, default)).Serial);
+            }
+        }
+        var taken = await Assert.ThrowsAsync<BlockStorageException>(() => _fixture.Run(Service.PublishAsync(new PublishRequest(
+            SnapshotId: _fixture.Run(Service.NewSnapshotAsync(new NewSnapshotRequest(volume.Id, "s"), _fixture.Stop)).Result.Id, Portal: [$"{address}:3271", "192.0.2.77:3271"]), _fixture.Stop)));
+        Assert.Equal((BlockErrors.PortalUnreachable, "192.0.2.77:3271"), (taken.Error, taken.Subject));
+        Assert.Equal(whole, LioState.Snapshot());
+    }
+
+    [RootFact]
     public async Task What_targetctl_brings_back_and_is_no_longer_granted_goes()
     {
         var saved = $"{_fixture.Home}/saveconfig.json";
@@ -148,10 +173,10 @@ public sealed class LioRepairTests : IAsyncLifetime
     {
         var group = LioNames.Group(iqn);
         var (link, backstore) = ConfigFs.Links($"{group}/lun/lun_0")[0];
-        foreach (var initiator in new[] { One, Two })
+        foreach (var initiator in ConfigFs.Objects($"{group}/acls"))
             RemoveAccess(group, initiator);
         _fs.Unlink(link);
-        foreach (var path in new[] { $"{group}/lun/lun_0", $"{group}/np/{ConfigFs.Objects($"{group}/np")[0]}", group, $"{LioNames.Fabric}/{iqn}", backstore })
+        foreach (var path in ConfigFs.Objects($"{group}/np").Select(portal => $"{group}/np/{portal}").Concat([$"{group}/lun/lun_0", group, $"{LioNames.Fabric}/{iqn}", backstore]))
             _fs.Remove(path);
     }
 

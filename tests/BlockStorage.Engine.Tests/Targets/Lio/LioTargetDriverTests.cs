@@ -17,6 +17,8 @@ public sealed class LioTargetDriverTests : TargetDriverSuite
 
     private protected override bool SharesUsers => false;
 
+    private protected override bool FoldsNames => true;
+
     private protected override ITargetDriver Make(StateRoot root) => new LioTargetDriver(root, new CommandRunner());
 
     // LIO is in the kernel and runs always.
