@@ -19,7 +19,7 @@ run_lab_suites() {
         mounts="$(dirname "$2"):/opt/pester:ro"
         pester=(--env "LAB_PESTER=/opt/pester/Pester.psd1" --env "LAB_MODULE=/repo/${module#"$PWD/"}")
     fi
-    LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-2700}" --env "BLOCKSTORAGE_SWEEP=${BLOCKSTORAGE_SWEEP:-}" "${pester[@]}" -- build/lab-suites.sh
+    LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-3000}" --env "BLOCKSTORAGE_SWEEP=${BLOCKSTORAGE_SWEEP:-}" "${pester[@]}" -- build/lab-suites.sh
 }
 
 # What is published comes back after a reboot and a power cut, and nothing else does. run_reboot_test PWSH
