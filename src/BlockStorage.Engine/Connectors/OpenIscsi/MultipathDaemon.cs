@@ -11,7 +11,7 @@ internal sealed class MultipathDaemon(ICommandRunner runner)
     private const string Known = "/etc/multipath/wwids";
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan UdevLimit = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan UdevLimit = TimeSpan.FromSeconds(60);
 
     /// <summary>Refuses where the daemon is not there or does not answer.</summary>
     /// <exception cref="BlockStorageException">ToolMissing, ToolFailed.</exception>

@@ -176,7 +176,7 @@ public sealed class LvmRaidTests : IAsyncLifetime
 
     private static async Task<string[]> TypesAsync(params string[] names)
     {
-        var rows = await RunAsync("lvs", ["--noheadings", "-o", "segtype", .. names.Select(name => $"{Group}/{name}")]);
+        var rows = await RunAsync("lvs", ["--all", "--noheadings", "-o", "segtype", .. names.Select(name => $"{Group}/{name}")]);
         return rows.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
     }
 
