@@ -81,9 +81,7 @@ public sealed partial class BlockStorageService
         }
         var module = Path.GetDirectoryName(Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location))!;
         checks.Add(BootCheck.Restore(module));
-        if (_catalog.Read(catalog => catalog.List<PoolRecord>()).Any(pool => pool.Raid.Length > 0))
-            checks.Add(BootCheck.Scrub(module));
-        await AddStateAsync(checks, cancel).ConfigureAwait(false);
+        await AddStateAsync(checks, module, cancel).ConfigureAwait(false);
         foreach (var check in checks)
             check.Server = _node.Name;
         return (IReadOnlyList<BlockServerCheck>)checks.DistinctBy(check => (check.Kind, check.Name)).ToArray();
@@ -96,7 +94,7 @@ public sealed partial class BlockStorageService
         checks.AddRange(probe.Checks);
     }
 
-    private async Task AddStateAsync(List<BlockServerCheck> checks, CancellationToken cancel)
+    private async Task AddStateAsync(List<BlockServerCheck> checks, string module, CancellationToken cancel)
     {
         try
         {
@@ -107,7 +105,10 @@ public sealed partial class BlockStorageService
             var connected = _catalog.Read(catalog => catalog.List<ConnectionRecord>().Select(connection => connection.DevicePath).ToArray());
             foreach (var driver in _node.VolumeDrivers)
                 checks.AddRange(await driver.AdviseAsync(connected, cancel).ConfigureAwait(false));
-            foreach (var pool in await GetPoolsAsync(new BlockStorage.Services.ObjectQuery(), cancel).ConfigureAwait(false))
+            var pools = await GetPoolsAsync(new BlockStorage.Services.ObjectQuery(), cancel).ConfigureAwait(false);
+            if (pools.Any(pool => pool.Raid.Length > 0))
+                checks.Add(BootCheck.Scrub(module));
+            foreach (var pool in pools)
                 checks.Add(Check("Pool", pool.Name, pool.Health == "ok", "", pool.Health == "ok" ? $"{ByteSize.Format(pool.FreeSize)} free of {ByteSize.Format(pool.TotalSize)}" : pool.Health, "Repair-BlockStorage"));
         }
         catch (BlockStorageException error)

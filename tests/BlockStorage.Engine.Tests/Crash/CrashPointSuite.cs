@@ -142,8 +142,7 @@ public abstract class CrashPointSuite(ServiceFixture fixture, ITestOutputHelper 
     private async Task<int> RunAsync(string verb, string name, int point)
     {
         using var process = _next ?? HostProcess.Start("crash", fixture.Home);
-        await process.StandardInput.WriteLineAsync($"{verb} {name} {point} {place}");
-        process.StandardInput.Close();
+        await HostProcess.OrderAsync(process, verb, name, point, place);
         // The next one starts while this one is at work and looked at.
         _next = HostProcess.Start("crash", fixture.Home);
         var (exit, text, error) = await HostProcess.EndAsync(process);

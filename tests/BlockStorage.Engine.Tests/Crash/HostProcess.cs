@@ -26,6 +26,13 @@ internal static class HostProcess
         return await EndAsync(process);
     }
 
+    /// <summary>Gives one that waits for it its order: a verb, and the boundary at which it dies.</summary>
+    public static async Task OrderAsync(Process process, string verb, string name, int point, string place = "")
+    {
+        await process.StandardInput.WriteLineAsync($"{verb} {name} {point} {place}");
+        process.StandardInput.Close();
+    }
+
     /// <summary>Waits for its end and gives what it said.</summary>
     public static async Task<(int ExitCode, string Output, string Error)> EndAsync(Process process)
     {

@@ -170,7 +170,11 @@ public sealed class OperationRunnerTests(MemoryTargetFixture fixture) : IClassFi
     {
         await Volume();
         var name = $"v{Guid.NewGuid():N}"[..12];
-        await HostProcess.RunAsync("crash", fixture.Home, "create", name, "2");
+        using (var killed = HostProcess.Start("crash", fixture.Home))
+        {
+            await HostProcess.OrderAsync(killed, "create", name, 2);
+            await HostProcess.EndAsync(killed);
+        }
         var open = Assert.Single(await _service.GetOperationsAsync(new OperationQuery(State: [BlockStates.Running]), fixture.Stop));
         Assert.Equal(BlockStates.Creating, Assert.Single(await _service.GetVolumesAsync(new VolumeQuery([name]), fixture.Stop)).State);
         using var child = Process.Start(new ProcessStartInfo("sleep", "2") { Environment = { [ProcessTable.OperationVariable] = open.Id } })!;

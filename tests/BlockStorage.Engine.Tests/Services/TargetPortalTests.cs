@@ -15,8 +15,8 @@ public sealed class TargetPortalTests(MemoryTargetFixture fixture) : IClassFixtu
     public async Task It_listens_where_it_was_told_to_in_that_order()
     {
         var volume = await VolumeAsync();
-        var plan = await _service.PublishAsync(new PublishRequest(volume, Portal: ["198.51.100.2:3261", "[2001:DB8::1]:3262", "198.51.100.1"]), fixture.Stop);
-        string[] expected = ["198.51.100.2:3261", "[2001:db8::1]:3262", "198.51.100.1:3260"];
+        var plan = await _service.PublishAsync(new PublishRequest(volume, Portal: ["198.51.100.12:3261", "[2001:DB8::1]:3262", "198.51.100.11"]), fixture.Stop);
+        string[] expected = ["198.51.100.12:3261", "[2001:db8::1]:3262", "198.51.100.11:3260"];
         Assert.Contains(string.Join(", ", expected), plan.Target, StringComparison.Ordinal);
         var target = await ServiceFixture.RunOn(Task.FromResult(plan));
         Assert.Equal(expected, target.Portal);
@@ -63,11 +63,11 @@ public sealed class TargetPortalTests(MemoryTargetFixture fixture) : IClassFixtu
     [Fact]
     public async Task An_empty_target_keeps_its_portals()
     {
-        var made = await fixture.Run(_service.NewTargetAsync(new NewTargetRequest("iqn.2026-01.org.example:paths", Portal: ["198.51.100.1", "198.51.100.2"]), fixture.Stop));
-        Assert.Equal(["198.51.100.1:3260", "198.51.100.2:3260"], made.Portal);
+        var made = await fixture.Run(_service.NewTargetAsync(new NewTargetRequest("iqn.2026-01.org.example:paths", Portal: ["198.51.100.1:4260", "198.51.100.2:4260"]), fixture.Stop));
+        Assert.Equal(["198.51.100.1:4260", "198.51.100.2:4260"], made.Portal);
         var volume = await VolumeAsync();
         var error = await ServiceFixture.Fails(_service.PublishAsync(new PublishRequest(volume, TargetIqn: made.Iqn, Portal: ["198.51.100.1"]), fixture.Stop), BlockErrors.InvalidArgument);
-        Assert.Contains("198.51.100.2:3260", error.Message, StringComparison.Ordinal);
+        Assert.Contains("198.51.100.2:4260", error.Message, StringComparison.Ordinal);
         Assert.Equal(made.Portal, (await fixture.Run(_service.PublishAsync(new PublishRequest(volume, TargetIqn: made.Iqn), fixture.Stop))).Portal);
     }
 }

@@ -23,6 +23,7 @@ internal static partial class LvmNames
     /// <summary>Begins the name of what is being wiped.</summary>
     public const string WipePrefix = "wipe-";
 
+    private const string Aside = Pool + "_meta";
     private const string VolumePrefix = "vol-";
     private const string SnapshotPrefix = "snap-";
     private const string HalfPrefix = "half-";
@@ -51,8 +52,8 @@ internal static partial class LvmNames
     public static bool IsWipe(string name) =>
         name.StartsWith(WipePrefix, StringComparison.Ordinal) && Guid.TryParseExact(name[WipePrefix.Length..], "N", out _);
 
-    /// <summary>Whether it is the thin pool, or what it is made of.</summary>
-    public static bool IsPool(string name) => name is Pool or NewPool or NewPoolMetadata;
+    /// <summary>Whether it is the thin pool, what it is made of, or metadata that LVM's repair of it has put aside.</summary>
+    public static bool IsPool(string name) => name is Pool or NewPool or NewPoolMetadata || name.StartsWith(Aside, StringComparison.Ordinal);
 
     /// <summary>The 32 digits of an id.</summary>
     public static string Hex(string id) => Guid.TryParseExact(id, "D", out var guid) ? guid.ToString("N")

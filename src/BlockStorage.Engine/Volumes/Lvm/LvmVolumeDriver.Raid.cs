@@ -38,7 +38,7 @@ internal sealed partial class LvmVolumeDriver
     private static bool IsRaid(LvmVolume volume) => volume.Type.StartsWith(RaidPrefix, StringComparison.Ordinal);
 
     private static IEnumerable<LvmVolume> Raids(LvmGroup group) =>
-        group.Volumes.Where(volume => IsRaid(volume) && (volume.Name is LvmNames.PoolData or LvmNames.PoolMetadata || volume.Id is not null));
+        group.Volumes.Where(volume => IsRaid(volume) && (volume.Name is LvmNames.PoolData or LvmNames.PoolMetadata || LvmNames.IsPool(volume.Name) || volume.Id is not null));
 
     /// <summary>Makes data and metadata aside and puts them together; until the rename there is no pool.</summary>
     private async Task MakeRaidPoolAsync(RaidLayout layout, PoolShape shape, string[] options, LvmGroup group, IWorkSink sink, CancellationToken cancel)

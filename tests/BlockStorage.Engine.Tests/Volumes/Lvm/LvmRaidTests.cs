@@ -75,6 +75,7 @@ public sealed class LvmRaidTests : IAsyncLifetime
         await driver.OpenPoolAsync(_sink, default);
         status = await driver.GetPoolAsync(default);
         Assert.Matches("metadata is on one disk", status.Health);
+        Assert.Equal(2, (await driver.ListAsync(default)).Count);
         await driver.CreatePoolAsync(_sink, default);
         Assert.Equal(["raid1"], await TypesAsync("bspool_tmeta"));
         await HealthyAsync(driver);
