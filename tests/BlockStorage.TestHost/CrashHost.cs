@@ -20,7 +20,14 @@ internal static class CrashHost
                 Native.SendSignal(Environment.ProcessId, Signal.Kill);
         });
         // What every verb needs is compiled while others are at work.
-        await service.GetVolumesAsync(new VolumeQuery(["none"]), CancellationToken.None);
+        try
+        {
+            await service.GetVolumesAsync(new VolumeQuery(["none"]), CancellationToken.None);
+        }
+        catch (BlockStorageException)
+        {
+            // Those others may be taking away the pool that is looked into.
+        }
         if (await Console.In.ReadLineAsync() is not { } order)
             return 0;
         var words = order.Split(' ');
