@@ -25,6 +25,12 @@ public sealed partial class OpenIscsiConnectorTests
 
         // Somebody else has the name at the next boot; the initiator's service logs in as Debian's unit does it.
         var taken = await _connector.ConnectAsync(other, SilentSink.Instance, default);
+        // The kernel gives a name free a moment after its disk went.
+        for (var attempt = 0; taken.DevicePath != device.DevicePath && attempt < 10; attempt++)
+        {
+            await _connector.DisconnectAsync(other.Id, force: false, default);
+            taken = await _connector.ConnectAsync(other, SilentSink.Instance, default);
+        }
         Assert.Equal(device.DevicePath, taken.DevicePath);
         await RunAsync("iscsiadm", "-m", "node", "--loginall=automatic");
         Assert.True(await Poll.UntilAsync(() => LiveOf(_id).Alive, TimeSpan.FromSeconds(30), default), LiveOf(_id).Reason);
