@@ -1,6 +1,5 @@
 using BlockStorage.Engine.Host;
 using Microsoft.Data.Sqlite;
-using SQLitePCL;
 
 namespace BlockStorage.Engine.Catalog.Sqlite;
 
@@ -18,7 +17,9 @@ internal sealed class SqliteCatalog(StateRoot root) : ICatalog
     {
         if (!File.Exists(_file))
             return read(new EmptyReader());
-        return Within("BEGIN", read);
+        using var connection = Open();
+        using var transaction = connection.BeginTransaction(deferred: true);
+        return read(new SqliteTransactionScope(connection, transaction));
     });
 
     /// <inheritdoc/>
@@ -26,11 +27,11 @@ internal sealed class SqliteCatalog(StateRoot root) : ICatalog
     {
         if (!File.Exists(_file))
             Create();
-        return Within("BEGIN IMMEDIATE", scope =>
-        {
-            write(scope);
-            return true;
-        });
+        using var connection = Open();
+        using var transaction = connection.BeginTransaction(deferred: false);
+        write(new SqliteTransactionScope(connection, transaction));
+        transaction.Commit();
+        return true;
     });
 
     /// <summary>Moves a damaged file aside. The next write makes a new one.</summary>
@@ -66,29 +67,6 @@ internal sealed class SqliteCatalog(StateRoot root) : ICatalog
         DefaultTimeout = BusySeconds,
     }.ToString();
 
-    // By SQLite itself: the library asks for the time several times a statement, and these are most of a small transaction.
-    private T Within<T>(string begin, Func<SqliteTransactionScope, T> work)
-    {
-        using var connection = Open();
-        var done = false;
-        Run(connection, begin);
-        try
-        {
-            var result = work(new SqliteTransactionScope(connection));
-            Run(connection, "COMMIT");
-            done = true;
-            return result;
-        }
-        finally
-        {
-            if (!done)
-                raw.sqlite3_exec(connection.Handle!, "ROLLBACK");
-        }
-    }
-
-    private static void Run(SqliteConnection connection, string sql) =>
-        SqliteException.ThrowExceptionForRC(raw.sqlite3_exec(connection.Handle!, sql), connection.Handle);
-
     private SqliteConnection Open()
     {
         lock (_gate)
@@ -107,8 +85,7 @@ internal sealed class SqliteCatalog(StateRoot root) : ICatalog
         var connection = new SqliteConnection(ConnectionString(file, pooling));
         connection.Open();
         // FULL: a journal entry must be on disk before the step that it announces.
-        Run(connection, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
-        raw.sqlite3_busy_timeout(connection.Handle!, BusySeconds * 1000);
+        Execute(connection, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
         return connection;
     }
 

@@ -1,11 +1,10 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
-using SQLitePCL;
 
 namespace BlockStorage.Engine.Catalog.Sqlite;
 
 /// <summary>Reads and changes within one transaction.</summary>
-internal sealed class SqliteTransactionScope(SqliteConnection connection) : ICatalogTransaction
+internal sealed class SqliteTransactionScope(SqliteConnection connection, SqliteTransaction transaction) : ICatalogTransaction
 {
     /// <inheritdoc/>
     public IReadOnlyList<T> List<T>() where T : CatalogRecord => Query<T>("", null);
@@ -62,20 +61,18 @@ internal sealed class SqliteTransactionScope(SqliteConnection connection) : ICat
     {
         var command = connection.CreateCommand();
         command.CommandText = sql;
+        command.Transaction = transaction;
         return command;
     }
 
     private List<T> Query<T>(string where, string? value) where T : CatalogRecord
     {
         var table = Tables.Of<T>();
-        var database = connection.Handle!;
-        SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v2(database, table.Select + where, out var statement), database);
-        using (statement)
-        {
-            if (value is not null)
-                SqliteException.ThrowExceptionForRC(raw.sqlite3_bind_text(statement, 1, value), database);
-            return table.Read(statement, database);
-        }
+        using var command = Command(table.Select + where);
+        if (value is not null)
+            command.Parameters.AddWithValue("$value", value);
+        using var reader = command.ExecuteReader();
+        return table.Read(reader);
     }
 
     private static int Run<T>(SqliteCommand command, T record) where T : CatalogRecord

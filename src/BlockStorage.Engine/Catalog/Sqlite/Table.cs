@@ -28,17 +28,15 @@ internal sealed class Table<T>(string name, (string Column, Func<T, object?> Val
 
     // Optimized at once: a command lists once or twice, and the runtime would see that it is hot only after several.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public List<T> Read(sqlite3_stmt statement, sqlite3 database)
+    public List<T> Read(SqliteDataReader reader)
     {
         var found = new List<T>();
-        var row = new RowReader(statement);
-        int code;
-        while ((code = raw.sqlite3_step(statement)) == raw.SQLITE_ROW)
+        var row = reader.Handle is { } statement ? new RowReader(statement) : null;
+        while (reader.Read())
         {
-            row.Rewind();
+            row!.Rewind();
             found.Add(read(row));
         }
-        SqliteException.ThrowExceptionForRC(code, database);
         return found;
     }
 
