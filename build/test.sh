@@ -68,6 +68,7 @@ if lab_reason=$(lab_unavailable); then
     skip "lab suites" "$lab_reason"
 else
     say "Lab suites (xunit and Pester on a real kernel): begun, told below"
+    copy_lab_tests
     run_lab_suites "$pwsh" "$pester" >"$results/lab.log" 2>&1 &
     lab=$!
     trap 'kill $lab 2>/dev/null; wait' EXIT
