@@ -9,7 +9,7 @@ rc=0
 hours='&Takes!=Hours'
 [ -z "${BLOCKSTORAGE_SWEEP:-}" ] || hours=
 
-dotnet vstest "${LAB_TESTS:-tests/BlockStorage.Engine.Tests/bin/Release/net10.0}/BlockStorage.Engine.Tests.dll" \
+dotnet vstest tests/BlockStorage.Engine.Tests/bin/Release/net10.0/BlockStorage.Engine.Tests.dll \
     --TestCaseFilter:"Needs=Lab${1:+&($1)}${hours}" --ResultsDirectory:"$results" \
     --logger:"trx;LogFileName=lab.trx" --logger:"console;verbosity=$([ $# -gt 0 ] && echo normal || echo minimal)" || rc=1
 

@@ -12,20 +12,14 @@ lab_unavailable() {
     rm -f "$log"
 }
 
-# A copy for the lab: measuring the coverage of the suites beside it rewrites the assemblies where they are.
-copy_lab_tests() {
-    rm -rf artifacts/lab-tests
-    cp -r "tests/BlockStorage.Engine.Tests/bin/$configuration/net10.0" artifacts/lab-tests
-}
-
-# Boots once and runs all lab suites from that copy. run_lab_suites PWSH PESTER (either may be empty)
+# Boots once and runs all lab suites. run_lab_suites PWSH PESTER (either may be empty)
 run_lab_suites() {
     local pester=() mounts=
     if [ -n "$1" ] && [ -n "$2" ]; then
         mounts="$(dirname "$2"):/opt/pester:ro"
         pester=(--env "LAB_PESTER=/opt/pester/Pester.psd1" --env "LAB_MODULE=/repo/${module#"$PWD/"}")
     fi
-    LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-3000}" --env "LAB_TESTS=artifacts/lab-tests" --env "BLOCKSTORAGE_SWEEP=${BLOCKSTORAGE_SWEEP:-}" "${pester[@]}" -- build/lab-suites.sh
+    LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-3000}" --env "BLOCKSTORAGE_SWEEP=${BLOCKSTORAGE_SWEEP:-}" "${pester[@]}" -- build/lab-suites.sh
 }
 
 # What is published comes back after a reboot and a power cut, and nothing else does. run_reboot_test PWSH

@@ -58,22 +58,6 @@ count_pester() {
 
 check "Source is formatted" dotnet format BlockStorage.sln --verify-no-changes --no-restore
 
-pwsh=$(find_pwsh)
-pester=
-[ -z "$pwsh" ] || pester=$(find_pester "$pwsh")
-
-# The longest part needs one processor: the others run beside it.
-lab=
-if lab_reason=$(lab_unavailable); then
-    skip "lab suites" "$lab_reason"
-else
-    say "Lab suites (xunit and Pester on a real kernel): begun, told below"
-    copy_lab_tests
-    run_lab_suites "$pwsh" "$pester" >"$results/lab.log" 2>&1 &
-    lab=$!
-    trap 'kill $lab 2>/dev/null; wait' EXIT
-fi
-
 say "Engine tests (xunit)"
 if dotnet test tests/BlockStorage.Engine.Tests -c "$configuration" --no-build --nologo -v q --filter 'Needs!=Lab' \
     --logger "console;verbosity=minimal" --logger "trx;LogFileName=engine.trx" --results-directory "$results" --collect "XPlat Code Coverage"; then :; fi
@@ -81,6 +65,31 @@ count_trx "$results/engine.trx" "the engine tests"
 coverage=$(find "$results" -name coverage.cobertura.xml | head -n 1)
 [ -z "$coverage" ] || printf 'Engine line coverage: %s %%\n' \
     "$(sed -n 's/.*<coverage line-rate="\([0-9.]*\)".*/\1/p' "$coverage" | awk '{printf "%.1f", $1 * 100}')"
+
+pwsh=$(find_pwsh)
+pester=
+[ -z "$pwsh" ] || pester=$(find_pester "$pwsh")
+
+say "Lab suites (xunit and Pester on a real kernel)"
+if reason=$(lab_unavailable); then
+    skip "lab suites" "$reason"
+else
+    run_lab_suites "$pwsh" "$pester"
+    ended=$?
+    count_trx "$results/lab.trx" "the lab run"
+    # The log is begun when there is something to run.
+    [ ! -f "$results/lab-pester.log" ] || count_pester "$results/lab-pester.counts" "the Pester run in the lab"
+    if [ $ended -gt 1 ]; then
+        failed=$((failed + 1))
+        echo "FAILED: the lab run ended with status $ended"
+    fi
+    if [ -z "$pwsh" ]; then
+        skip "Reboot and power cut with 20 volumes and 5 persistent connections" "no pwsh on PATH"
+    else
+        check "Reboot and power cut with 20 volumes" run_reboot_test "$pwsh"
+        check "Reboot and power cut with 5 persistent connections" run_persistent_test "$pwsh"
+    fi
+fi
 
 say "Cmdlet tests (Pester in PowerShell)"
 if [ -z "$pwsh" ]; then
@@ -100,27 +109,6 @@ else
         check "PSScriptAnalyzer" "$pwsh" -NoProfile -NonInteractive -File build/analyze.ps1 -ModulePath "$module"
     else
         skip "PSScriptAnalyzer" "the module is not installed"
-    fi
-fi
-
-if [ -n "$lab" ]; then
-    say "Lab suites (xunit and Pester on a real kernel)"
-    wait "$lab"
-    ended=$?
-    trap - EXIT
-    cat "$results/lab.log"
-    count_trx "$results/lab.trx" "the lab run"
-    # The log is begun when there is something to run.
-    [ ! -f "$results/lab-pester.log" ] || count_pester "$results/lab-pester.counts" "the Pester run in the lab"
-    if [ $ended -gt 1 ]; then
-        failed=$((failed + 1))
-        echo "FAILED: the lab run ended with status $ended"
-    fi
-    if [ -z "$pwsh" ]; then
-        skip "Reboot and power cut with 20 volumes and 5 persistent connections" "no pwsh on PATH"
-    else
-        check "Reboot and power cut with 20 volumes" run_reboot_test "$pwsh"
-        check "Reboot and power cut with 5 persistent connections" run_persistent_test "$pwsh"
     fi
 fi
 

@@ -29,6 +29,7 @@ public sealed class LvmRaidTests : IAsyncLifetime
     }
 
     [Fact(DisplayName = "raid1: a disk that fails under a writer and comes back, then goes for good and is replaced, costs no byte")]
+    [Trait("Takes", "Hours")]
     public async Task Mirrored_pool()
     {
         var error = await FilePools.FailsAsync("InvalidArgument", () => Task.FromResult(Factory.Check(Spec() with { Raid = "raid1" })));
