@@ -6,8 +6,8 @@ results=$PWD/artifacts/test-results
 mkdir -p "$results"
 rc=0
 # What takes hours runs when it was asked for.
-hours='&Takes!=Hours'
-[ -z "${BLOCKSTORAGE_SWEEP:-}" ] || hours=
+hours=
+[ $# -gt 0 ] || [ -n "${BLOCKSTORAGE_SWEEP:-}" ] || hours='&Takes!=Hours'
 
 dotnet vstest tests/BlockStorage.Engine.Tests/bin/Release/net10.0/BlockStorage.Engine.Tests.dll \
     --TestCaseFilter:"Needs=Lab${1:+&($1)}${hours}" --ResultsDirectory:"$results" \
