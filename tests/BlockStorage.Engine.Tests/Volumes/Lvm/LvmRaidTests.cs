@@ -149,6 +149,7 @@ public sealed class LvmRaidTests : IAsyncLifetime
     }
 
     [Fact(DisplayName = "Killed while it is put together, a RAID pool is made anew or removed without a trace")]
+    [Trait("Takes", "Hours")]
     public async Task Half_made()
     {
         var driver = await MakeAsync("raid1", LabCollection.Disks[0], LabCollection.Disks[2]);
