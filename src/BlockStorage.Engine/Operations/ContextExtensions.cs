@@ -55,10 +55,10 @@ internal static class ContextExtensions
         if (target.VolumeId.Length + target.SnapshotId.Length > 0)
         {
             var id = target.SnapshotId.Length > 0 ? target.SnapshotId : target.VolumeId;
-            var pool = context.Catalog.Read(catalog => catalog.Get<PoolRecord>(
-                target.SnapshotId.Length > 0 ? catalog.Get<SnapshotRecord>(id).PoolId : catalog.Get<VolumeRecord>(id).PoolId));
-            var driver = context.Node.Pool(pool.ToSpec());
-            await driver.OpenPoolAsync(context.Sink, cancel).ConfigureAwait(false);
+            var poolId = target.SnapshotId.Length > 0
+                ? context.Get<SnapshotRecord>(id).PoolId
+                : context.Get<VolumeRecord>(id).PoolId;
+            var driver = await context.OpenAsync(poolId, cancel).ConfigureAwait(false);
             lun = new LunSpec(target.Lun!.Value, await driver.ActivateAsync(id, cancel).ConfigureAwait(false), target.ReadOnly, target.Serial);
         }
         var known = grants

@@ -180,7 +180,7 @@ internal sealed partial class LvmVolumeDriver
     private async Task RemoveGroupAsync(LvmGroup group, IWorkSink sink, CancellationToken cancel)
     {
         var foreign = group.Volumes.Where(volume => IsListed(volume) && volume.Kind == BackendKind.Foreign).ToList();
-        foreach (var part in group.Volumes.Where(volume => LvmNames.IsPool(volume.Name)))
+        foreach (var part in group.Volumes.Where(volume => !volume.Hidden && LvmNames.IsPool(volume.Name)))
             await _lvm.RunAsync("lvremove", ["--yes", $"{Group}/{part.Name}"], sink, cancel).ConfigureAwait(false);
         if (group.Tags.Contains(LvmTags.MadeGroup) && foreign.Count == 0)
             await _lvm.RunAsync("vgremove", [Group], sink, CancellationToken.None).ConfigureAwait(false);

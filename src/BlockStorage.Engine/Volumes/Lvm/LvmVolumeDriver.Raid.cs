@@ -98,7 +98,7 @@ internal sealed partial class LvmVolumeDriver
                 await _lvm.RunAsync("lvconvert", ["--yes", "--repair", $"{Group}/{raid.Name}"], sink, cancel).ConfigureAwait(false);
             await _lvm.RunAsync("vgreduce", ["--removemissing", Group], sink, CancellationToken.None).ConfigureAwait(false);
         }
-        catch (BlockStorageException error) when (error.Error is { } kind && (kind == BlockErrors.InsufficientSpace || kind == BlockErrors.ToolFailed))
+        catch (BlockStorageException error) when (error.Error == BlockErrors.InsufficientSpace || error.Error == BlockErrors.ToolFailed)
         {
             throw new BlockStorageException(BlockErrors.InsufficientSpace,
                 $"Pool '{pool.Name}' cannot be rebuilt on the disks that are left; it goes on working. {error.Message}", pool.Name,

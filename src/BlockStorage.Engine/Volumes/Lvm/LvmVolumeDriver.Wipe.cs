@@ -11,8 +11,8 @@ namespace BlockStorage.Engine.Volumes.Lvm;
 /// </summary>
 internal sealed partial class LvmVolumeDriver
 {
-    /// <summary>Least bytes a second, and unit of the steps of a worker.</summary>
-    public const long LeastRate = 1 << 20;
+    // Steps of a worker are multiples of this.
+    private const long StepUnit = 1 << 20;
 
     // Device, its bytes, where the position is kept, bytes a step, seconds between steps; then what gives the extents back.
     // blkdiscard opens the device for itself alone: what somebody has mounted stays. What is counted as overwritten is on the disk.
@@ -105,7 +105,7 @@ internal sealed partial class LvmVolumeDriver
         if (new FileInfo(WipeErrors) is { Exists: true, Length: > 64 << 10 } old)
             old.Delete();
         var path = PathOf(name);
-        var step = pool.WipeRate > 0 ? Math.Min(Slice, pool.WipeRate / LeastRate * LeastRate) : Slice;
+        var step = pool.WipeRate > 0 ? Math.Clamp(pool.WipeRate / StepUnit * StepUnit, StepUnit, Slice) : Slice;
         // One at a time on this machine; the lock goes with its holders.
         _launcher.Start("flock", [Path.Combine(_wipeFolder, "lock"), "ionice", "--class", "idle", "sh", "-c", WipeScript, name, path,
             $"{Mapped(name)!.Size}", PositionFile(name), $"{step}", pool.WipeRate > 0 ? Seconds((double)step / pool.WipeRate) : "0",
