@@ -62,11 +62,11 @@ boot_qemu() {
         arguments+=(-virtfs "local,path=$from,mount_tag=share$((share++)),security_model=none,multidevs=remap$([ "$mode" = rw ] || echo ,readonly=on)")
     done <"$state/shares"
     # Its own standard input is the pipe of orders.
-    exec setsid qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine q35 -accel tcg -cpu max \
+    exec setsid qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine q35 -accel tcg -cpu max,la57=off \
         -m "$memory" -smp 2 -kernel "$folder/vmlinuz" -initrd "$folder/initrd.gz" \
-        -drive "if=virtio,format=qcow2,discard=unmap,file=$state/root.qcow2" "${arguments[@]}" \
+        -drive "if=virtio,format=qcow2,discard=unmap,backing.file.locking=off,file=$state/root.qcow2" "${arguments[@]}" \
         -chardev "file,id=console,path=$state/console,append=on" -serial chardev:console \
         -chardev stdio,id=orders,signal=off -serial chardev:orders \
         -chardev "pipe,id=terminal,path=$state/tty" -serial chardev:terminal \
-        -append "console=ttyS0 quiet panic=-1 mitigations=off $(lab_words host run 9p /dev/vd ttyS1 ttyS2)" <&8
+        -append "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable clocksource=tsc $(lab_words host run 9p /dev/vd ttyS1 ttyS2)" <&8
 }
