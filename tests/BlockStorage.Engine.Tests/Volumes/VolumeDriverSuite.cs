@@ -60,7 +60,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
     {
         var volume = await CreateAsync("thin", 64 * MiB);
         var path = await _driver.ActivateAsync(volume.Id, default);
-        Assert.True(Read(path, 0, 64 * MiB).All(b => b == 0));
+        Assert.True(Read(path, 0, 64 * MiB).AreAll(0));
         Assert.Equal(0, (await FindAsync(volume.Id)).Used);
 
         Write(path, 5 * MiB, 0xA5, MiB);
@@ -68,7 +68,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         Assert.Equal((64 * MiB, BackendKind.Volume, "ok", path), (found.Size, found.Kind, found.Health, found.Path));
         Assert.InRange(found.Used!.Value, MiB, 4 * MiB);
         Assert.Equivalent(volume, found.Identity);
-        Assert.True(Read(path, 5 * MiB, MiB).All(b => b == 0xA5));
+        Assert.True(Read(path, 5 * MiB, MiB).AreAll(0xA5));
         AssertWritable(path, writable: true);
     }
 
@@ -79,7 +79,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         var path = await _driver.ActivateAsync(volume.Id, default);
         Write(path, 0, 0x11, 4096);
         await _driver.CreateAsync(volume, thick: false, _sink, default);
-        Assert.True(Read(path, 0, 4096).All(b => b == 0x11));
+        Assert.True(Read(path, 0, 4096).AreAll(0x11));
         Assert.Single(await _driver.ListAsync(default));
     }
 
@@ -91,7 +91,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         var found = await FindAsync(volume.Id);
         Assert.InRange(found.Used!.Value, 64 * MiB, 66 * MiB);
         Assert.InRange(before - (await _driver.GetPoolAsync(default)).Free, 64 * MiB, 80 * MiB);
-        Assert.True(Read(found.Path, 0, 64 * MiB).All(b => b == 0));
+        Assert.True(Read(found.Path, 0, 64 * MiB).AreAll(0));
     }
 
     [RootFact]
@@ -108,9 +108,9 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         Assert.Equal((BackendKind.Snapshot, 16 * MiB, volume.Id), (found.Kind, found.Size, found.Identity!.OriginId));
         Assert.Equal(found.Path, await _driver.ActivateAsync(snapshot.Id, default));
         AssertWritable(found.Path, writable: false);
-        Assert.True(Read(found.Path, 3 * MiB, MiB).All(b => b == 0x01));
-        Assert.True(Read(found.Path, 9 * MiB, MiB).All(b => b == 0));
-        Assert.True(Read(path, 3 * MiB, MiB).All(b => b == 0x02));
+        Assert.True(Read(found.Path, 3 * MiB, MiB).AreAll(0x01));
+        Assert.True(Read(found.Path, 9 * MiB, MiB).AreAll(0));
+        Assert.True(Read(path, 3 * MiB, MiB).AreAll(0x02));
         Assert.Equal(Shares ? 0 : Native.Stat(found.Path)!.Value.Allocated, await _driver.GetCopyCostAsync(snapshot.Id, default));
     }
 
@@ -173,13 +173,13 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         Assert.True(second.Used >= 16 * MiB);
 
         Write(first.Path, 0, 0x0B, MiB);
-        Assert.True(Read(path, 0, 2 * MiB).All(b => b == 0x0A));
+        Assert.True(Read(path, 0, 2 * MiB).AreAll(0x0A));
         await _driver.DeleteAsync(snapshot.Id, default);
         await _driver.DeleteAsync(volume.Id, default);
-        Assert.True(Read(first.Path, 0, MiB).All(b => b == 0x0B));
-        Assert.True(Read(first.Path, MiB, MiB).All(b => b == 0x0A));
-        Assert.True(Read(first.Path, 2 * MiB, 30 * MiB).All(b => b == 0));
-        Assert.True(Read(second.Path, 0, 2 * MiB).All(b => b == 0x0A));
+        Assert.True(Read(first.Path, 0, MiB).AreAll(0x0B));
+        Assert.True(Read(first.Path, MiB, MiB).AreAll(0x0A));
+        Assert.True(Read(first.Path, 2 * MiB, 30 * MiB).AreAll(0));
+        Assert.True(Read(second.Path, 0, 2 * MiB).AreAll(0x0A));
         AssertWritable(first.Path, writable: true);
 
         var smaller = Identity("c3", 8 * MiB);
@@ -204,12 +204,12 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
             var found = await FindAsync(volume.Id);
             Assert.Equal((path, 16 * MiB, "ok"), (found.Path, found.Size, found.Health));
             Assert.Equal(("renamed", 16 * MiB), (found.Identity!.Name, found.Identity.Size));
-            Assert.True(Read(path, MiB, MiB).All(b => b == 0x01));
-            Assert.True(Read(path, 2 * MiB, 14 * MiB).All(b => b == 0));
+            Assert.True(Read(path, MiB, MiB).AreAll(0x01));
+            Assert.True(Read(path, 2 * MiB, 14 * MiB).AreAll(0));
             AssertWritable(path, writable: true);
             Write(path, MiB, 0x04, MiB);
         }
-        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), MiB, MiB).All(b => b == 0x01));
+        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), MiB, MiB).AreAll(0x01));
         Assert.Equal(2, (await _driver.ListAsync(default)).Count);
     }
 
@@ -221,8 +221,8 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         Write(path, 7 * MiB, 0x77, MiB);
         await _driver.ResizeAsync(volume.Id, 16 * MiB, thick: false, default);
         await _driver.ResizeAsync(volume.Id, 16 * MiB, thick: false, default);
-        Assert.True(Read(path, 7 * MiB, MiB).All(b => b == 0x77));
-        Assert.True(Read(path, 8 * MiB, 8 * MiB).All(b => b == 0));
+        Assert.True(Read(path, 7 * MiB, MiB).AreAll(0x77));
+        Assert.True(Read(path, 8 * MiB, 8 * MiB).AreAll(0));
         if (ProvisioningIsFixed)
         {
             volume = await CreateAsync("grow-thick", 16 * MiB, thick: true);
@@ -230,7 +230,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
             Write(path, 7 * MiB, 0x77, MiB);
         }
         await _driver.ResizeAsync(volume.Id, 24 * MiB, thick: true, default);
-        Assert.True(Read(path, 16 * MiB, 8 * MiB).All(b => b == 0));
+        Assert.True(Read(path, 16 * MiB, 8 * MiB).AreAll(0));
         var found = await FindAsync(volume.Id);
         Assert.Equal((24 * MiB, 24 * MiB), (found.Size, found.Identity!.Size));
         Assert.True(found.Used >= 24 * MiB);
@@ -239,7 +239,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         await FailsAsync("InsufficientSpace", () => _driver.ResizeAsync(volume.Id, 1L << 40, true, default));
         found = await FindAsync(volume.Id);
         Assert.Equal(24 * MiB, found.Size);
-        Assert.True(Read(path, 7 * MiB, MiB).All(b => b == 0x77));
+        Assert.True(Read(path, 7 * MiB, MiB).AreAll(0x77));
     }
 
     [RootTheory(DisplayName = "Scenario 15: a volume shrinks only where nothing lies behind its new end")]
@@ -256,7 +256,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         await _driver.ShrinkAsync(volume.Id, 8 * MiB, _sink, default);
         Assert.Equal((8 * MiB, "ok"), ((await FindAsync(volume.Id)).Size, (await FindAsync(volume.Id)).Health));
         await _driver.ResizeAsync(volume.Id, 16 * MiB, thick, default);
-        Assert.True(Read(path, 8 * MiB - 1, 8 * MiB + 1) is [0x77, .. var more] && more.All(b => b == 0));
+        Assert.True(Read(path, 8 * MiB - 1, 8 * MiB + 1) is [0x77, .. var more] && more.AreAll(0));
     }
 
     [RootFact]
@@ -339,7 +339,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         }
         _sink.OnProgress = null;
         await _driver.CreateFromAsync(copy, volume.Id, thick: false, _sink, default);
-        Assert.True(Read(await _driver.ActivateAsync(copy.Id, default), 0, 64 * MiB).All(b => b == 0x5A));
+        Assert.True(Read(await _driver.ActivateAsync(copy.Id, default), 0, 64 * MiB).AreAll(0x5A));
         if (!Shares)
             Assert.Equal((100, 64 * MiB), (_sink.ProgressReports[^1].Percent, _sink.ProgressReports[^1].BytesDone));
     }
@@ -353,7 +353,7 @@ public abstract class VolumeDriverSuite : IAsyncLifetime
         await _driver.CreateFromAsync(clone, volume.Id, thick: false, _sink, default);
         var found = await FindAsync(clone.Id);
         Assert.InRange(found.Used!.Value, MiB, 4 * MiB);
-        Assert.True(Read(found.Path, 100 * MiB, MiB).All(b => b == 0x01));
+        Assert.True(Read(found.Path, 100 * MiB, MiB).AreAll(0x01));
     }
 
     private protected async Task<ObjectIdentity> CreateAsync(string name, long size, bool thick = false)

@@ -42,7 +42,7 @@ public sealed class LvmRaidTests : IAsyncLifetime
         await driver.CreateAsync(thick, true, _sink, default);
         await driver.ResizeAsync(thick.Id, 48 * MiB, true, default);
         var (thinPath, thickPath) = (await driver.ActivateAsync(thin.Id, default), await driver.ActivateAsync(thick.Id, default));
-        Assert.True(Read(thickPath, 48).All(b => b == 0));
+        Assert.True(Read(thickPath, 48).AreAll(0));
         PoolBytes.Write(thinPath, 8);
 
         await _disk.FailAsync();

@@ -44,16 +44,16 @@ public sealed class LvmVolumeTests : IAsyncLifetime
         await _driver.DestroyPoolAsync(_sink, default);
         Fill(LabCollection.Disks[0], Old, 512);
         await _driver.CreatePoolAsync(_sink, default);
-        Assert.Contains(Old, await RawAsync(64));
+        Assert.True((await RawAsync(64)).Has(Old));
         var thick = await CreateAsync("thick", 64 * MiB, thick: true);
         var path = await _driver.ActivateAsync(thick.Id, default);
-        Assert.True(Read(path, 64).All(b => b == 0));
+        Assert.True(Read(path, 64).AreAll(0));
         await _driver.ResizeAsync(thick.Id, 128 * MiB, true, default);
-        Assert.True(Read(path, 128).All(b => b == 0));
+        Assert.True(Read(path, 128).AreAll(0));
         Fill(path, 0xAB, 128);
         await _driver.DeleteAsync(thick.Id, default);
         await LvmPools.WipedAsync(_driver);
-        Assert.DoesNotContain((byte)0xAB, await RawAsync(160));
+        Assert.False((await RawAsync(160)).Has(0xAB));
 
         var thin = await CreateAsync("thin", 16 * MiB);
         path = await _driver.ActivateAsync(thin.Id, default);
@@ -63,7 +63,7 @@ public sealed class LvmVolumeTests : IAsyncLifetime
                 Native.Write(handle, new byte[] { 1 }, i * MiB + 5000, path);
             Native.Sync(handle, path);
         }
-        Assert.Equal(16, Read(path, 16).Count(b => b != 0));
+        Assert.Equal(16, (16 * MiB) - Read(path, 16).CountOf(0));
     }
 
     [Fact(DisplayName = "Scenario 17: a snapshot of a thick volume outlives a full rewrite, gives it back, and keeps it from growing")]
@@ -77,7 +77,7 @@ public sealed class LvmVolumeTests : IAsyncLifetime
         await _driver.CreateSnapshotAsync(snapshot, _sink, default);
         Fill(path, 2, 48);
         var before = await _driver.ActivateAsync(snapshot.Id, default);
-        Assert.True(Read(before, 48).All(b => b == 1));
+        Assert.True(Read(before, 48).AreAll(1));
         Assert.Equal("ok", (await _driver.FindAsync(snapshot.Id, default))!.Health);
         Assert.Equal(48 * MiB, await _driver.GetCopyCostAsync(snapshot.Id, default));
         await FilePools.FailsAsync("SnapshotDependency", () => _driver.ResizeAsync(volume.Id, 64 * MiB, true, default));
@@ -86,17 +86,17 @@ public sealed class LvmVolumeTests : IAsyncLifetime
         var (thick, thin) = (FilePools.Identity("c1", 64 * MiB), FilePools.Identity("c2", 48 * MiB));
         await _driver.CreateFromAsync(thick, volume.Id, true, _sink, default);
         await _driver.CreateFromAsync(thin, snapshot.Id, false, _sink, default);
-        Assert.True(Read(await _driver.ActivateAsync(thick.Id, default), 48).All(b => b == 2));
-        Assert.True(Read(await _driver.ActivateAsync(thick.Id, default), 64)[(int)(48 * MiB)..].All(b => b == 0));
-        Assert.True(Read(await _driver.ActivateAsync(thin.Id, default), 48).All(b => b == 1));
+        Assert.True(Read(await _driver.ActivateAsync(thick.Id, default), 48).AreAll(2));
+        Assert.True(Read(await _driver.ActivateAsync(thick.Id, default), 64)[(int)(48 * MiB)..].AreAll(0));
+        Assert.True(Read(await _driver.ActivateAsync(thin.Id, default), 48).AreAll(1));
 
         for (var i = 0; i < 2; i++)
         {
             await _driver.RevertAsync(volume.Id, snapshot.Id, _sink, default);
-            Assert.True(Read(path, 48).All(b => b == 1));
+            Assert.True(Read(path, 48).AreAll(1));
             Fill(path, 3, 48);
         }
-        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 48).All(b => b == 1));
+        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 48).AreAll(1));
         Assert.Equivalent(snapshot, await _driver.ReadIdentityAsync(snapshot.Id, default));
         Assert.Equal(4, (await _driver.ListAsync(default)).Count);
     }
@@ -130,16 +130,16 @@ public sealed class LvmVolumeTests : IAsyncLifetime
             // An opener: LVM says it is done and has not begun.
             using var opener = Native.Open(path, OpenMode.ReadOnly);
             await LvmPools.RunAsync("lvconvert", "--yes", "--merge", own);
-            Assert.True(Read(path, 8).All(b => b == 2));
+            Assert.True(Read(path, 8).AreAll(2));
         }
         Assert.Equal(2, (await _driver.ListAsync(default)).DistinctBy(item => item.Id).Count());
         await _driver.CleanAsync(volume.Id, default);
-        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).All(b => b == (step == 0 ? 2 : 1)));
-        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 8).All(b => b == 1));
+        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).AreAll((byte)(step == 0 ? 2 : 1)));
+        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 8).AreAll(1));
         var list = await _driver.ListAsync(default);
         Assert.Equal([BackendKind.Volume, BackendKind.Snapshot], list.Select(item => item.Kind).Order());
         await _driver.RevertAsync(volume.Id, snapshot.Id, _sink, default);
-        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).All(b => b == 1));
+        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).AreAll(1));
         Assert.Equivalent(snapshot, await _driver.ReadIdentityAsync(snapshot.Id, default));
     }
 
@@ -175,9 +175,9 @@ public sealed class LvmVolumeTests : IAsyncLifetime
             await RunAsync("lvconvert", "--yes", "--merge", own);
         await _driver.CleanAsync(volume.Id, default);
         var now = Read(await _driver.ActivateAsync(volume.Id, default), 16);
-        Assert.True(now.All(b => b == now[0]));
+        Assert.True(now.AreAll(now[0]));
         Assert.Contains(now[0], step switch { "kept" => [2], "killed" => [1, 2], _ => new byte[] { 1 } });
-        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 16).All(b => b == 1));
+        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 16).AreAll(1));
         Assert.Equal([(BackendKind.Volume, "ok"), (BackendKind.Snapshot, "ok")],
             (await _driver.ListAsync(default)).OrderBy(item => item.Kind).Select(item => (item.Kind, item.Health)));
         Assert.Equivalent(snapshot, await _driver.ReadIdentityAsync(snapshot.Id, default));
@@ -198,11 +198,11 @@ public sealed class LvmVolumeTests : IAsyncLifetime
                 await RunAsync("dmsetup", "suspend", "--noflush", "--nolockfs", device);
             await _driver.CleanAsync(volume.Id, default);
             Assert.All(left, device => Assert.False(Native.FindMapped(device)!.Suspended));
-            Assert.True(Read($"/dev/mapper/{thin}", 8).All(b => b == 2));
+            Assert.True(Read($"/dev/mapper/{thin}", 8).AreAll(2));
         }
         await RunAsync("dmsetup", "suspend", thin);
         Assert.StartsWith("suspended", (await _driver.FindAsync(volume.Id, default))!.Health, StringComparison.Ordinal);
-        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).All(b => b == 2));
+        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).AreAll(2));
         await RunAsync("dmsetup", "suspend", thin);
         await _driver.DeleteAsync(volume.Id, default);
         Assert.Null(await _driver.FindAsync(volume.Id, default));
@@ -221,7 +221,7 @@ public sealed class LvmVolumeTests : IAsyncLifetime
         opener.Dispose();
         var found = (await _driver.FindAsync(volume.Id, default))!;
         Assert.Equal(("ok", volume.Name), (found.Health, found.Identity!.Name));
-        Assert.True(Read(path, 8).All(b => b == 7));
+        Assert.True(Read(path, 8).AreAll(7));
         using (opener = new Opener(path, TimeSpan.FromSeconds(2)))
             await new LvmVolumeDriverFactory(LvmPools.Root, opener).Open(_spec).DeleteAsync(volume.Id, default);
         Assert.Empty(await _driver.ListAsync(default));
@@ -238,8 +238,8 @@ public sealed class LvmVolumeTests : IAsyncLifetime
         Assert.Null(Native.FindMapped(LvmNames.Mapped(Group, LvmNames.Snapshot(snapshot.Id))));
         Assert.NotNull(Native.FindMapped(LvmNames.Mapped(Group, LvmNames.Volume(clone.Id))));
         Fill(await _driver.ActivateAsync(clone.Id, default), 3, 4);
-        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).All(b => b == 2));
-        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 8).All(b => b == 1));
+        Assert.True(Read(await _driver.ActivateAsync(volume.Id, default), 8).AreAll(2));
+        Assert.True(Read(await _driver.ActivateAsync(snapshot.Id, default), 8).AreAll(1));
         Assert.Equal([3, 1], new[] { 0, 7 }.Select(at => (int)Read(PathOf(clone), 8)[at * MiB]));
     }
 
@@ -255,11 +255,11 @@ public sealed class LvmVolumeTests : IAsyncLifetime
             var (volume, copy) = (FilePools.Identity("v", 8 * MiB), FilePools.Identity("c", 16 * MiB));
             await AttemptAsync(() => victim.CreateAsync(volume, round % 2 == 1, _sink, default));
             await driver.CreateAsync(volume, round % 2 == 1, _sink, default);
-            Assert.True(Read(await driver.ActivateAsync(volume.Id, default), 8).All(b => b == 0));
+            Assert.True(Read(await driver.ActivateAsync(volume.Id, default), 8).AreAll(0));
             await AttemptAsync(() => victim.CreateFromAsync(copy, volume.Id, false, _sink, default));
             await driver.CreateFromAsync(copy, volume.Id, false, _sink, default);
             Assert.Equal(16 * MiB, (await driver.FindAsync(copy.Id, default))!.Size);
-            Assert.True(Read(await driver.ActivateAsync(copy.Id, default), 16).All(b => b == 0));
+            Assert.True(Read(await driver.ActivateAsync(copy.Id, default), 16).AreAll(0));
             foreach (var id in new[] { copy.Id, volume.Id })
             {
                 await AttemptAsync(() => victim.DeleteAsync(id, default));

@@ -76,13 +76,13 @@ public sealed class LvmWipeTests : IAsyncLifetime
             ProcessTable.Signal(process, Signal.Kill);
         await RunAsync("dmsetup", ["resume", .. wipes]);
         Assert.True(await Poll.UntilAsync(() => Workers("wipe-").Length == 0, TimeSpan.FromSeconds(10), default));
-        Assert.True(Read(wipes[0], 128)[(int)(64 * MiB)..].All(b => b == 0xAC));
+        Assert.True(Read(wipes[0], 128)[(int)(64 * MiB)..].AreAll(0xAC));
 
         // While somebody has them open they are overwritten all the same, and stay.
         var open = wipes.Select(wipe => Native.Open(wipe, OpenMode.ReadOnly)).ToArray();
         Assert.Equal(2, (await _driver.ListAsync(default)).Count);
         Assert.True(await Poll.UntilAsync(() => Workers("wipe-").Length == 0, TimeSpan.FromSeconds(90), default));
-        Assert.All(wipes, wipe => Assert.True(Read(wipe, 128).All(b => b == 0)));
+        Assert.All(wipes, wipe => Assert.True(Read(wipe, 128).AreAll(0)));
         Assert.Contains("in use", File.ReadAllText(Path.Combine(folder, "errors")), StringComparison.Ordinal);
         Array.ForEach(open, handle => handle.Dispose());
         await WipedAsync(_driver);
@@ -120,7 +120,7 @@ public sealed class LvmWipeTests : IAsyncLifetime
             Assert.True(await Poll.UntilAsync(() => Left() == 0, TimeSpan.FromSeconds(60), default));
             var bytes = Read(wipe, 64);
             Assert.True(bytes.AsSpan(0, (int)MiB).SequenceEqual(PoolBytes.Block(1)));
-            Assert.True(bytes[(int)MiB..].All(b => b == 0));
+            Assert.True(bytes[(int)MiB..].AreAll(0));
         }
         await WipedAsync(_driver);
         Assert.Equal(0, Left());
@@ -137,8 +137,8 @@ public sealed class LvmWipeTests : IAsyncLifetime
         Fill(await _driver.ActivateAsync(thin.Id, default), Tenant, 1);
         await _driver.CreateFromAsync(thick, thin.Id, true, _sink, default);
         var copy = Read(await _driver.ActivateAsync(thick.Id, default), 48);
-        Assert.True(copy[..(int)MiB].All(b => b == Tenant));
-        Assert.True(copy[(int)MiB..].All(b => b == 0));
+        Assert.True(copy[..(int)MiB].AreAll(Tenant));
+        Assert.True(copy[(int)MiB..].AreAll(0));
         await _driver.DeleteAsync(thin.Id, default);
         await _driver.DeleteAsync(thick.Id, default);
     }
