@@ -9,10 +9,10 @@ internal sealed class TgtDaemon
     // Stands in the name of the socket; the folder already keeps instances apart.
     private const string ControlPort = "0";
     private const string SocketVariable = "TGT_IPC_SOCKET";
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LockLimit = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(30);
     private readonly StateRoot _root;
     private readonly DaemonLauncher _launcher;
     private readonly string _folder;
