@@ -34,6 +34,12 @@ internal sealed record ConnectionState(
 
     /// <summary>Name of the disk that we made known to the multipath daemon; empty where it was known or is not wanted.</summary>
     public string Wwid { get; init; } = "";
+
+    /// <summary>
+    /// Names that the multipath daemon knew before the first disk came, until it is clear whether ours is one of them: it may learn
+    /// ours by itself at any moment between.
+    /// </summary>
+    public IReadOnlyList<string>? WwidsBefore { get; init; }
 }
 
 [JsonSerializable(typeof(ConnectionState))]

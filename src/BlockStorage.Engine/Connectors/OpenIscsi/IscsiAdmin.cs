@@ -5,7 +5,7 @@ using BlockStorage.Services;
 namespace BlockStorage.Engine.Connectors.OpenIscsi;
 
 /// <summary>The two things that iscsiadm does for us: open and close a session.</summary>
-internal sealed class IscsiAdmin(ICommandRunner runner)
+internal sealed class IscsiAdmin(StateRoot root, ICommandRunner runner)
 {
     /// <summary>Tool and its package.</summary>
     public const string Tool = "iscsiadm";
@@ -24,6 +24,10 @@ internal sealed class IscsiAdmin(ICommandRunner runner)
     private const int NothingFound = 21;
     private const int AuthenticationFailed = 24;
     private static readonly TimeSpan Slack = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan TurnLimit = TimeSpan.FromMinutes(5);
+
+    // iscsid does one thing after another: more logins at once would only run into their own time limits.
+    private const int LoginsAtOnce = 4;
     private static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(10);
 
     /// <summary>Logs in with the records of a connection, at each of its portals.</summary>
@@ -33,9 +37,10 @@ internal sealed class IscsiAdmin(ICommandRunner runner)
     /// <param name="sink">Told what runs.</param>
     /// <param name="cancel">Stops it before it begins.</param>
     /// <returns>Why not all of them are in; null when they are.</returns>
-    /// <exception cref="BlockStorageException">ToolTimeout.</exception>
+    /// <exception cref="BlockStorageException">ToolTimeout; LockTimeout where others log in all the time.</exception>
     public async Task<BlockStorageException?> LoginAsync(NodeRecord record, string iqn, TimeSpan limit, IWorkSink sink, CancellationToken cancel)
     {
+        using var turn = await TurnAsync(cancel).ConfigureAwait(false);
         using var bound = record.Bind();
         var result = await runner.RunAsync(new Command(Tool, ["-m", "node", "-I", record.Interface, "--login"], limit + Slack), sink, cancel).ConfigureAwait(false);
         return result.ExitCode switch
@@ -47,6 +52,17 @@ internal sealed class IscsiAdmin(ICommandRunner runner)
             DaemonFailed or DaemonUnreachable => new BlockStorageException(BlockErrors.ToolFailed, "iscsid does not run.", Tool, StartDaemon),
             _ => Failed(result, iqn),
         };
+    }
+
+    /// <summary>Waits for a login of a connection that is still under way, its process given up or killed: it would open a session after us.</summary>
+    /// <exception cref="BlockStorageException">ToolTimeout.</exception>
+    public static async Task SettleAsync(NodeRecord record)
+    {
+        foreach (var login in ProcessTable.FindByArgument(record.Interface).Where(process => process.Name == Tool))
+        {
+            if (!await ProcessTable.WaitForExitAsync(login, Slack, CancellationToken.None).ConfigureAwait(false))
+                throw new BlockStorageException(BlockErrors.ToolTimeout, $"'{Tool}' (process {login.Pid}) still logs in for {record.Interface}.", Tool);
+        }
     }
 
     /// <summary>Closes a session with all its disks; one whose target is dead ends at once. Succeeds when it is gone.</summary>
@@ -62,6 +78,18 @@ internal sealed class IscsiAdmin(ICommandRunner runner)
             return;
         throw result.ExitCode is DaemonFailed or DaemonUnreachable
             ? new BlockStorageException(BlockErrors.ToolFailed, "iscsid does not run.", Tool, StartDaemon) : Failed(result, subject);
+    }
+
+    private async Task<FileLock> TurnAsync(CancellationToken cancel)
+    {
+        StateRoot.EnsureFolder(root.Home);
+        StateRoot.EnsureFolder(root.LockFolder);
+        FileLock? turn = null;
+        bool IsOurs() => (turn = Enumerable.Range(1, LoginsAtOnce)
+            .Select(number => FileLock.Try(Path.Combine(root.LockFolder, $"iscsi-login-{number}"), holder: $"{FileLock.ProcessWord} {Environment.ProcessId}"))
+            .FirstOrDefault(taken => taken is not null)) is not null;
+        return await Poll.UntilAsync(IsOurs, TurnLimit, cancel).ConfigureAwait(false) ? turn!
+            : throw new BlockStorageException(BlockErrors.LockTimeout, $"{LoginsAtOnce} other logins are under way for {TurnLimit.TotalMinutes:0} minutes.", Tool, "Get-BlockOperation -State running");
     }
 
     private static BlockStorageException Failed(CommandResult result, string subject) =>

@@ -27,14 +27,15 @@ internal sealed class MultipathDaemon(ICommandRunner runner)
     /// <exception cref="BlockStorageException">ToolTimeout: udev says none.</exception>
     public static async Task<string> WwidAsync(ScsiDisk disk, CancellationToken cancel)
     {
-        const string key = "E:ID_SERIAL=";
-        var file = $"/run/udev/data/b{SysAttribute.Read($"{disk.Folder}/block/{disk.Name}/dev")}";
         string? wwid = null;
-        // It becomes an argument.
-        return await Poll.UntilAsync(() => (wwid = Lines(file).FirstOrDefault(line => line.StartsWith(key, StringComparison.Ordinal))?[key.Length..]) is { Length: > 0 }
-            && char.IsAsciiLetterOrDigit(wwid[0]), UdevLimit, cancel).ConfigureAwait(false) ? wwid!
+        return await Poll.UntilAsync(() => (wwid = SerialByUdev(disk)) is not null, UdevLimit, cancel).ConfigureAwait(false) ? wwid!
             : throw new BlockStorageException(BlockErrors.ToolTimeout, $"udev gives {disk.Device} no serial number.", disk.Device, "udevadm settle");
     }
+
+    /// <summary>The names that it has of a connection and had not before; where the connecting process was killed before it could save ours, by the disks.</summary>
+    public static IReadOnlyList<string> Learned(ConnectionState state, IReadOnlyList<ScsiDisk> disks) => state.WwidsBefore is { } before
+        ? disks.Select(SerialByUdev).OfType<string>().Append(MultipathMap.Over(disks)?.Wwid ?? "").Where(wwid => wwid.Length > 0).Except(before).ToArray()
+        : state.Wwid.Length > 0 ? [state.Wwid] : [];
 
     /// <summary>The disks that it makes maps of in any case.</summary>
     public static IReadOnlyList<string> Wwids() => Lines(Known).Where(line => line.Length > 2 && line[0] == '/').Select(line => line.Trim('/')).ToArray();
@@ -102,6 +103,15 @@ internal sealed class MultipathDaemon(ICommandRunner runner)
             return $"{tool} is not installed";
         var result = await runner.RunAsync(new Command(tool, arguments, Limit), sink, cancel).ConfigureAwait(false);
         return $"{result.Output.Trim()} {result.Error.Trim()}".Trim();
+    }
+
+    // Null where udev has none yet, or one that cannot be an argument.
+    private static string? SerialByUdev(ScsiDisk disk)
+    {
+        const string key = "E:ID_SERIAL=";
+        var file = $"/run/udev/data/b{SysAttribute.Read($"{disk.Folder}/block/{disk.Name}/dev")}";
+        return Lines(file).FirstOrDefault(line => line.StartsWith(key, StringComparison.Ordinal))?[key.Length..] is { Length: > 0 } serial
+            && char.IsAsciiLetterOrDigit(serial[0]) ? serial : null;
     }
 
     private static string[] Lines(string file)

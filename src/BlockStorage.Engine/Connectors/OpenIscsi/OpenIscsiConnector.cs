@@ -15,7 +15,7 @@ internal sealed class OpenIscsiConnector(StateRoot root, ICommandRunner runner) 
     private static readonly TimeSpan SessionLimit = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan ForcedFlushLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan BootLoginLimit = TimeSpan.FromMinutes(3);
-    private readonly IscsiAdmin _admin = new(runner);
+    private readonly IscsiAdmin _admin = new(root, runner);
     private readonly MultipathDaemon _multipath = new(runner);
 
     /// <inheritdoc/>
@@ -54,6 +54,7 @@ internal sealed class OpenIscsiConnector(StateRoot root, ICommandRunner runner) 
             ForeignSession = foreign?.Interface ?? "",
             Foreign = foreign?.Disk(unit.Lun) is { } theirs ? [theirs.Device] : [],
             Paths = info.Multipath ? [.. info.Portals.Select(each => each.ToString())] : [],
+            WwidsBefore = info.Multipath ? MultipathDaemon.Wwids() : null,
         };
         cancel.ThrowIfCancellationRequested();
         folder.Create(root, state);
@@ -85,13 +86,21 @@ internal sealed class OpenIscsiConnector(StateRoot root, ICommandRunner runner) 
         if (state is not null && state.Connector != Name)
             return;
         var link = IscsiLink.Find(folder, state);
+        if (link.Own && (state is null || link.Sessions.Count < link.Portals.Count))
+        {
+            await IscsiAdmin.SettleAsync(new NodeRecord(connectionId)).ConfigureAwait(false);
+            link = link.Again();
+        }
         new ScsiHold(folder, runner).Resume(link);
+        // Asked for while the disks are there.
+        var learned = state is null ? [] : MultipathDaemon.Learned(state, link.Disks);
         if (force)
             await CutAsync(link).ConfigureAwait(false);
         else
             await CloseAsync(link, cancel).ConfigureAwait(false);
         new NodeRecord(connectionId).Delete();
-        await _multipath.ForgetAsync(state?.Wwid ?? "").ConfigureAwait(false);
+        foreach (var wwid in learned)
+            await _multipath.ForgetAsync(wwid).ConfigureAwait(false);
         folder.Delete();
     }
 
@@ -215,7 +224,6 @@ internal sealed class OpenIscsiConnector(StateRoot root, ICommandRunner runner) 
     // Gives the state with what has become known.
     private async Task<ConnectionState> ProveAsync(ConnectionFolder folder, ConnectionState state, string iqn, IWorkSink sink, CancellationToken cancel)
     {
-        var known = state.Paths.Count > 0 ? MultipathDaemon.Wwids() : [];
         var link = IscsiLink.Find(folder, state);
         var disks = new List<ScsiDisk>();
         foreach (var session in link.Sessions)
@@ -227,8 +235,8 @@ internal sealed class OpenIscsiConnector(StateRoot root, ICommandRunner runner) 
             return state;
         var wwid = await MultipathDaemon.WwidAsync(disks[0], cancel).ConfigureAwait(false);
         // Before it knows the disk, so that whoever cleans up after us knows that too.
-        if (state.Wwid.Length == 0 && !known.Contains(wwid))
-            folder.Save(state = state with { Wwid = wwid });
+        if (state.WwidsBefore is { } before)
+            folder.Save(state = state with { Wwid = before.Contains(wwid) ? "" : wwid, WwidsBefore = null });
         var map = await _multipath.JoinAsync(disks, wwid, sink, cancel).ConfigureAwait(false);
         if (map.Size != state.Size)
             throw new BlockStorageException(BlockErrors.WrongDevice, $"{map.Device} has {map.Size} bytes, not {state.Size}.", iqn);

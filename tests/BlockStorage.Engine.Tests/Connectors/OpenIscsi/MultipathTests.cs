@@ -6,6 +6,7 @@ using BlockStorage.Engine.Host;
 using BlockStorage.Engine.Targets;
 using BlockStorage.Engine.Targets.Lio;
 using BlockStorage.Engine.Tests.Lab;
+using BlockStorage.Engine.Tests.Services;
 using BlockStorage.Services;
 
 namespace BlockStorage.Engine.Tests.Connectors.OpenIscsi;
@@ -22,6 +23,7 @@ public sealed class MultipathTests : IAsyncLifetime
     private const string Wwids = "/etc/multipath/wwids";
     private static readonly string[] Addresses = ["10.99.0.1", "10.99.0.2"];
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StormBound = TimeSpan.FromMinutes(3);
     private static readonly ChapCredential Chap = new("user1", "canary-sEcret-5");
     private readonly TestFolder _folder = new();
     private readonly string _configuration = File.ReadAllText(Configuration);
@@ -177,22 +179,73 @@ public sealed class MultipathTests : IAsyncLifetime
         AssertNothingLeft();
     }
 
-    [Fact(DisplayName = "Scenario 8: eight volumes connected and disconnected at once, two rounds; every byte on its own volume")]
-    public async Task Many_volumes_at_once()
+    [Fact]
+    public async Task What_the_daemon_learned_before_a_kill_is_forgotten()
+    {
+        await StartDaemonAsync("no", "no");
+        var known = File.ReadAllLines(Wwids);
+        var info = await PublishAsync("a", Addresses);
+        var folder = ConnectionFolder.Of(new StateRoot(_folder.Path), info.Id);
+        await _connector.ConnectAsync(info, SilentSink.Instance, default);
+        var state = folder.Load()!;
+        Assert.Equal(("36001405" + info.Serial[..25], null), (state.Wwid, state.WwidsBefore));
+        Assert.Contains($"/{state.Wwid}/", File.ReadAllLines(Wwids));
+        // As a process leaves it that was killed after the scan: the daemon makes maps of all disks by itself, and the state has no name yet.
+        folder.Save(state with { Wwid = "", WwidsBefore = MultipathDaemon.Wwids().Where(wwid => wwid != state.Wwid).ToArray() });
+        await _connector.DisconnectAsync(info.Id, force: true, default);
+        AssertNothingLeft();
+        Assert.DoesNotContain($"/{state.Wwid}/", File.ReadAllLines(Wwids));
+
+        // What was known before us stays, whenever the kill comes.
+        await _connector.ConnectAsync(info, SilentSink.Instance, default);
+        folder.Save(folder.Load()! with { Wwid = "", WwidsBefore = [state.Wwid] });
+        await _connector.DisconnectAsync(info.Id, force: true, default);
+        Assert.Contains($"/{state.Wwid}/", File.ReadAllLines(Wwids));
+        await RunAsync("multipath", "-w", state.Wwid);
+        Assert.Equal(known.Where(line => line.StartsWith('/')), File.ReadAllLines(Wwids).Where(line => line.StartsWith('/')));
+    }
+
+    [Fact]
+    public async Task A_volume_published_at_two_portals_is_connected_through_both()
+    {
+        await StartDaemonAsync("strict", "no");
+        var fixture = new ServiceFixture();
+        await fixture.InitializeAsync();
+        try
+        {
+            var volume = await fixture.Run(fixture.Service.NewVolumeAsync(new NewVolumeRequest("paths", 16 << 20), default));
+            var target = await fixture.Run(fixture.Service.PublishAsync(new PublishRequest(volume.Id, Driver: "Lio", Portal: Addresses), default));
+            Assert.Equal(Addresses.Select(address => $"{address}:3260"), target.Portal);
+            var connection = await fixture.Run(fixture.Service.ConnectAsync(new ConnectRequest(volume.Id, Multipath: true), default));
+            Assert.StartsWith("/dev/mapper/", connection.DevicePath, StringComparison.Ordinal);
+            Assert.Equal((2, 2), (connection.PathCount, connection.PathsUp));
+            Assert.Equal(2, KernelSession.List().Count(session => session.Iqn == target.Iqn));
+        }
+        finally
+        {
+            await fixture.DisposeAsync();
+        }
+        AssertNothingLeft();
+    }
+
+    [Theory(DisplayName = "Scenario 8, LP 1944474: many volumes connected and disconnected at once; every byte on its own volume")]
+    [InlineData(8, 2)]
+    [InlineData(20, 1)]
+    public async Task Many_volumes_at_once(int volumes, int rounds)
     {
         var infos = new List<ConnectionInfo>();
-        for (var number = 0; number < 8; number++)
+        for (var number = 0; number < volumes; number++)
             infos.Add(await PublishAsync($"many{number}", Addresses[..1]) with { Multipath = false, Portals = [] });
-        for (var round = 0; round < 2; round++)
+        for (var round = 0; round < rounds; round++)
         {
-            var devices = await Task.WhenAll(infos.Select(info => Task.Run(() => _connector.ConnectAsync(info, SilentSink.Instance, default))));
-            Assert.Equal(8, devices.Select(device => device.DevicePath).Distinct().Count());
-            Assert.Equal(8, KernelSession.List().Count);
+            var devices = await Task.WhenAll(infos.Select(info => Task.Run(() => _connector.ConnectAsync(info, SilentSink.Instance, default)))).WaitAsync(StormBound);
+            Assert.Equal(volumes, devices.Select(device => device.DevicePath).Distinct().Count());
+            Assert.Equal(volumes, KernelSession.List().Count);
             var bytes = infos.Select(_ => RandomNumberGenerator.GetBytes(1 << 20)).ToArray();
-            for (var number = 0; number < 8; number++)
+            for (var number = 0; number < volumes; number++)
                 Write(devices[number].DevicePath, 0, bytes[number]);
-            await Task.WhenAll(infos.Select(info => Task.Run(() => _connector.DisconnectAsync(info.Id, force: false, default))));
-            for (var number = 0; number < 8; number++)
+            await Task.WhenAll(infos.Select(info => Task.Run(() => _connector.DisconnectAsync(info.Id, force: false, default)))).WaitAsync(StormBound);
+            for (var number = 0; number < volumes; number++)
                 Assert.Equal(bytes[number], Read(File_($"many{number}"), 0, bytes[number].Length));
             AssertNothingLeft();
         }
