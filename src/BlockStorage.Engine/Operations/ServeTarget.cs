@@ -20,7 +20,11 @@ internal sealed record ServeTarget(TargetRecord Record) : Operation
             {
                 var target = context.Get<TargetRecord>(Record.Id);
                 var driver = await context.Node.TargetDriverAsync(target.Driver, cancel).ConfigureAwait(false);
-                await driver.PublishAsync(await context.ExportAsync(target, cancel).ConfigureAwait(false), context.Sink, cancel).ConfigureAwait(false);
+                var export = await context.ExportAsync(target, cancel).ConfigureAwait(false);
+                var here = export.Here();
+                foreach (var missing in export.Portals.Except(here.Portals))
+                    context.Sink.Warning($"{Record.Name} does not listen at {missing}: this machine has not that address now.");
+                await driver.PublishAsync(here, context.Sink, cancel).ConfigureAwait(false);
             }, null, _ => Task.FromResult(false)),
     ];
 

@@ -79,6 +79,14 @@ internal sealed class TargetRepairs(OperationContext context, View view, bool fo
         if (problem is not null)
             Add(target.Name, problem, "Serve it again with the same name, unit, serial and access.",
                 (work, stop) => new OperationRunner(work, work.Catalog.Read(Settings.Read).LockTimeout).RunAsync(new ServeTarget(target), stop));
+        else
+            FindMissingAddresses(target);
+    }
+
+    private void FindMissingAddresses(TargetRecord target)
+    {
+        foreach (var portal in target.Portals.Where(portal => !PortalProbe.IsHere(Portal.Parse(portal))))
+            Add(target.Name, $"This machine has not the address of {portal}, so that nobody reaches it there.", "Bring the address up, then Repair-BlockStorage.", null);
     }
 
     private async Task<string?> CompareAsync(ITargetDriver driver, TargetRecord target, CancellationToken cancel)
@@ -86,7 +94,8 @@ internal sealed class TargetRepairs(OperationContext context, View view, bool fo
         try
         {
             // What is served is reachable already, so that nothing is activated or mounted here.
-            return await driver.CompareAsync(await context.ExportAsync(target, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false) is { } differs
+            var export = await context.ExportAsync(target, cancel).ConfigureAwait(false);
+            return await driver.CompareAsync(export.Here(), cancel).ConfigureAwait(false) is { } differs
                 ? $"It is not as the catalogue has it: {differs}." : null;
         }
         catch (BlockStorageException error)

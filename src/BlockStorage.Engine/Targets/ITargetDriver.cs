@@ -91,7 +91,12 @@ internal interface ITargetDriver
 /// <param name="MutualChap">Secret the target proves; null for none.</param>
 internal sealed record ExportSpec(
     string Id, string Iqn, IReadOnlyList<Portal> Portals, LunSpec? Lun, IReadOnlyList<GrantSpec> Grants,
-    ChapCredential? MutualChap);
+    ChapCredential? MutualChap)
+{
+    /// <summary>Only where this machine has the address, as long as that is somewhere: a link that is down keeps no path but its own away.</summary>
+    public ExportSpec Here() => Portals.Where(PortalProbe.IsHere).ToArray() is { Length: > 0 } here && here.Length < Portals.Count
+        ? this with { Portals = here } : this;
+}
 
 /// <summary>A logical unit as it should be.</summary>
 /// <param name="Number">Logical unit number.</param>

@@ -37,6 +37,10 @@ internal static class PortalProbe
         throw Unusable(new Portal(ip.ToString(), FirstPort), ip, last!);
     }
 
+    /// <summary>Whether this machine has its address now.</summary>
+    public static bool IsHere(Portal portal) =>
+        !IPAddress.TryParse(portal.Address, out var address) || Refusal(address, 0)?.SocketErrorCode is not SocketError.AddressNotAvailable;
+
     /// <summary>Why nothing can listen there, or null.</summary>
     public static SocketException? Refusal(IPAddress address, int port)
     {

@@ -70,4 +70,21 @@ public sealed class TargetPortalTests(MemoryTargetFixture fixture) : IClassFixtu
         Assert.Contains("198.51.100.2:4260", error.Message, StringComparison.Ordinal);
         Assert.Equal(made.Portal, (await fixture.Run(_service.PublishAsync(new PublishRequest(volume, TargetIqn: made.Iqn), fixture.Stop))).Portal);
     }
+
+    [Fact]
+    public async Task After_a_restart_a_missing_address_keeps_only_its_own_path_away()
+    {
+        var plan = await _service.PublishAsync(new PublishRequest(await VolumeAsync(), Portal: ["127.0.0.1:3290", "192.0.2.77:3290"]), fixture.Stop);
+        var target = await ServiceFixture.RunOn(Task.FromResult(plan));
+        fixture.Targets.Exports.Remove(target.Iqn);
+
+        var action = Assert.Single(await fixture.Run(_service.RepairAsync(fixture.Stop)), action => action.Name == target.Iqn);
+        Assert.Equal("done", action.State);
+        Assert.Equal(["127.0.0.1:3290"], fixture.Targets.Exports[target.Iqn].Portals.Select(portal => portal.ToString()));
+
+        var missing = Assert.Single(await fixture.Run(_service.RepairAsync(fixture.Stop)), action => action.Name == target.Iqn);
+        Assert.Equal("manual", missing.State);
+        Assert.Contains("192.0.2.77:3290", missing.Problem, StringComparison.Ordinal);
+        await fixture.Run(_service.UnpublishAsync(target.Id, false, fixture.Stop));
+    }
 }
