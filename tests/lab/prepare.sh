@@ -109,7 +109,7 @@ make_image() {
     find "$cache" -maxdepth 1 -name 'root-*.ext4' -mtime +14 -delete
 }
 
-# Sets engine. auto is the quicker one here, which one boot each tells; the answer is kept for this CPU and kernel.
+# Sets engine. auto is the quicker one here, which one try each tells; the answer is kept for this CPU and kernel.
 choose_engine() {
     engine=${LAB_ENGINE:-auto}
     local answer
@@ -126,25 +126,26 @@ choose_engine() {
     engine=$(cat "$answer")
 }
 
-# A boot is hundreds of process starts, and those decide how long tests take: where tracing processes is dear, User-mode Linux
-# takes five times as long over one, and emulation is the quicker of the two.
+# Process starts decide how long tests take: where tracing processes is dear, User-mode Linux takes five times as long over one,
+# and emulation is the quicker of the two.
 quicker_engine() {
     local uml qemu
     uml=$(probe uml)
-    if [ -n "$uml" ] && [ "$uml" -lt 1000 ]; then echo uml && return; fi
+    if [ -n "$uml" ] && [ "$uml" -lt 300 ]; then echo uml && return; fi
     note "User-mode Linux $([ -n "$uml" ] && echo "is slow" || echo "cannot boot") here, trying qemu"
     qemu=$(probe qemu)
     [ -n "$uml$qemu" ] || return
     if [ "${qemu:-999999}" -lt "${uml:-999999}" ]; then echo qemu; else echo uml; fi
 }
 
-# How long a boot takes, in hundredths of a second; nothing where it fails. In a subshell: what ends it is no end of ours.
+# How long 20 process starts take, in hundredths of a second; nothing where it does not boot. In a subshell: what ends it is no end of ours.
 probe() (
     engine=$1 name=probe-$$ state=$cache/run/probe-$$
     if [ "$engine" = qemu ]; then prepare_qemu; else need linux.uml:user-mode-linux; fi >&2
     trap drop EXIT
     trap 'exit 1' INT TERM HUP
-    start=${EPOCHREALTIME/[.,]/}
     fresh_boot >&2
+    start=${EPOCHREALTIME/[.,]/}
+    lab_exec --cwd / -- bash -c 'for i in {1..20}; do lvm version || exit; done' >/dev/null || exit
     echo $(((${EPOCHREALTIME/[.,]/} - start) / 10000))
 )

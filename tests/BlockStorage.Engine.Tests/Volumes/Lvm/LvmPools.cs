@@ -10,6 +10,7 @@ internal static class LvmPools
 {
     public const string Group = "bs-test";
     private const long MiB = 1 << 20;
+    private const string Profiles = "/etc/lvm/profile";
 
     /// <summary>Where workers of the drivers keep their locks.</summary>
     public static StateRoot Root { get; } = new("/tmp/bs-lvm");
@@ -65,6 +66,8 @@ internal static class LvmPools
         if ((await RunAsync("vgs", "--noheadings", "-o", "vg_name")).Contains(Group, StringComparison.Ordinal))
             await RunAsync("vgremove", "--force", "--force", "--yes", Group);
         await RunAsync("wipefs", ["--all", .. LabCollection.Disks]);
+        foreach (var profile in OurProfiles())
+            File.Delete(profile);
     }
 
     /// <summary>Nothing is left on the disks and in the device mapper.</summary>
@@ -73,9 +76,12 @@ internal static class LvmPools
         Assert.Equal("", (await RunAsync("wipefs", ["--no-act", .. LabCollection.Disks])).Trim());
         Assert.DoesNotContain("bs--test", await RunAsync("dmsetup", "ls"), StringComparison.Ordinal);
         Assert.Equal("", (await RunAsync("vgs", "--noheadings", "-o", "vg_name")).Trim());
+        Assert.Empty(OurProfiles());
         if (Directory.Exists(Root.Home))
             Directory.Delete(Root.Home, recursive: true);
     }
+
+    private static string[] OurProfiles() => Directory.GetFiles(Profiles, "blockstorage-*");
 }
 
 /// <summary>A volume group with a thin pool on a part of it.</summary>
