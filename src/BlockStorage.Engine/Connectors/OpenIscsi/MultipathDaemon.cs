@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using BlockStorage.Engine.Host;
 using BlockStorage.Services;
 
@@ -12,6 +13,8 @@ internal sealed class MultipathDaemon(ICommandRunner runner)
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan UdevLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan BusyLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Refuses where the daemon is not there or does not answer.</summary>
     /// <exception cref="BlockStorageException">ToolMissing, ToolFailed.</exception>
@@ -81,7 +84,15 @@ internal sealed class MultipathDaemon(ICommandRunner runner)
     /// <exception cref="BlockStorageException">DeviceInUse.</exception>
     public async Task RemoveAsync(MultipathMap map, bool force)
     {
-        var said = map.Exists ? await SayAsync(Maker, ["-f", map.Name], SilentSink.Instance, CancellationToken.None).ConfigureAwait(false) : "";
+        var said = "";
+        var clock = Stopwatch.StartNew();
+        // udev looks at a device that was written to when it is closed, and holds it for a moment.
+        for (var again = false; map.Exists && (!again || (!force && clock.Elapsed < BusyLimit)); again = true)
+        {
+            if (again)
+                await Task.Delay(BusyPause).ConfigureAwait(false);
+            said = await SayAsync(Maker, ["-f", map.Name], SilentSink.Instance, CancellationToken.None).ConfigureAwait(false);
+        }
         if (!map.Exists)
             return;
         if (force)

@@ -151,6 +151,7 @@ public sealed class MultipathTests : IAsyncLifetime
         Assert.Equal(2, MultipathMap.Over(KernelSession.List()[0].Disks())!.Below.Count);
 
         // At boot both come by themselves.
+        await RunAsync("udevadm", "settle");
         await RunAsync("multipath", "-f", Path.GetFileName(device.DevicePath));
         await RunAsync("iscsiadm", "-m", "session", "--logout");
         await RunAsync("iscsiadm", "-m", "node", "--loginall=automatic");
