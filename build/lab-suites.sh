@@ -8,8 +8,9 @@ mkdir -p "$results"
 rc=0 part=${LAB_PART:-}
 case $part in
     '') filter= ;;
-    volumes) filter='&FullyQualifiedName~.Volumes.' ;;
-    others) filter='&FullyQualifiedName!~.Volumes.' ;;
+    # Pools take a third of the time of .Volumes.
+    volumes) filter='&FullyQualifiedName~.Volumes.&FullyQualifiedName!~.LvmPool' ;;
+    others) filter='&(FullyQualifiedName!~.Volumes.|FullyQualifiedName~.LvmPool)' ;;
     *) echo "LAB_PART is volumes or others, not '$part'" >&2 && exit 64 ;;
 esac
 # What takes hours runs when it was asked for.
