@@ -10,8 +10,8 @@ internal static class DeviceLink
     /// <summary>Programs such as blkid look into every new device for a moment.</summary>
     private static readonly TimeSpan HolderPatience = TimeSpan.FromSeconds(2);
 
-    /// <summary>udev does so for long when many disks come at once, and always ends: 10 s were too few for eight in the lab.</summary>
-    private static readonly TimeSpan UdevPatience = TimeSpan.FromSeconds(20);
+    /// <summary>udev does so for long when many disks come at once, and always ends: 20 s were too few for twenty in the lab.</summary>
+    private static readonly TimeSpan UdevPatience = TimeSpan.FromSeconds(60);
 
     /// <summary>Refuses when something uses the device.</summary>
     /// <exception cref="BlockStorageException">DeviceInUse, naming who.</exception>
