@@ -137,7 +137,8 @@ public abstract class ConnectorSuite : IAsyncLifetime
         Mounts.Mount(device.DevicePath, mount, "ext4");
         var bytes = RandomNumberGenerator.GetBytes(1 << 20);
         File.WriteAllBytes(Path.Combine(mount, "file"), bytes);
-        await GrowAsync(3 * Size);
+        // As the service does: the file system may write at any moment, and a target that grows may refuse for one.
+        await GrowHeldAsync(3 * Size);
         await _connector.ResizeAsync(_id, 3 * Size, default);
         Assert.Equal(3 * Size, BlockDevices.Size(device.DevicePath));
         Assert.Equal(3 * Size, Assert.Single(await _connector.ListAsync(default)).Size);
@@ -163,15 +164,7 @@ public abstract class ConnectorSuite : IAsyncLifetime
         {
             var before = Volatile.Read(ref count);
             Assert.True(await Poll.UntilAsync(() => writer.IsCompleted || Volatile.Read(ref count) > before + 3, TimeSpan.FromSeconds(20), default));
-            await _connector.PauseAsync(_id, default);
-            try
-            {
-                await GrowAsync(step * Size);
-            }
-            finally
-            {
-                await _connector.ResumeAsync(_id, default);
-            }
+            await GrowHeldAsync(step * Size);
             await _connector.ResumeAsync(_id, default);
             await _connector.ResizeAsync(_id, step * Size, default);
             Assert.Equal(step * Size, BlockDevices.Size(device.DevicePath));
@@ -252,6 +245,19 @@ public abstract class ConnectorSuite : IAsyncLifetime
             RandomAccess.Write(handle, bytes, count % 100 * bytes.Length);
             Native.Sync(handle, path);
             written();
+        }
+    }
+
+    private async Task GrowHeldAsync(long size)
+    {
+        await _connector.PauseAsync(_id, default);
+        try
+        {
+            await GrowAsync(size);
+        }
+        finally
+        {
+            await _connector.ResumeAsync(_id, default);
         }
     }
 
