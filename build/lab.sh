@@ -23,7 +23,7 @@ run_lab_suites() {
         pester=(--env "LAB_PESTER=/opt/pester/Pester.psd1" --env "LAB_MODULE=/repo/${module#"$PWD/"}")
     fi
     for part in "${lab_parts[@]}"; do
-        LAB_CPU=${#pids[@]} LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-3000}" --env "BLOCKSTORAGE_SWEEP=${BLOCKSTORAGE_SWEEP:-}" \
+        LAB_CPU=${#pids[@]} LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-3600}" --env "BLOCKSTORAGE_SWEEP=${BLOCKSTORAGE_SWEEP:-}" \
             --env "LAB_PART=$part" "${pester[@]}" -- build/lab-suites.sh >"$results/lab-$part.log" 2>&1 &
         pids+=($!)
     done
