@@ -33,7 +33,10 @@ internal sealed class FaultyDisk(string disk)
             return;
         await HealAsync();
         if ((await LvmPools.RunAsync("vgs", "--noheadings", "-o", "vg_name")).Contains(LvmPools.Group, StringComparison.Ordinal))
+        {
             await LvmPools.RunAsync("vgremove", "--force", "--force", "--yes", LvmPools.Group);
+            LvmPools.ClearProfiles();
+        }
         await LvmPools.RunAsync("wipefs", "--all", Path);
         await TakeAwayAsync();
     }

@@ -66,6 +66,12 @@ internal static class LvmPools
         if ((await RunAsync("vgs", "--noheadings", "-o", "vg_name")).Contains(Group, StringComparison.Ordinal))
             await RunAsync("vgremove", "--force", "--force", "--yes", Group);
         await RunAsync("wipefs", ["--all", .. LabCollection.Disks]);
+        ClearProfiles();
+    }
+
+    /// <summary>What removing a group by hand leaves of its pool.</summary>
+    public static void ClearProfiles()
+    {
         foreach (var profile in OurProfiles())
             File.Delete(profile);
     }
