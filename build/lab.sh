@@ -13,6 +13,7 @@ lab_unavailable() {
 }
 
 # The lab suites run in two kernels at once, for much of a test is waiting. Their names are parts that build/lab-suites.sh knows.
+# Each has one processor: emulated ones of which more run than there are real ones wait for each other.
 lab_parts=(volumes others)
 
 # Fails where a part could not be run to its end. run_lab_suites PWSH PESTER (either may be empty)
@@ -23,7 +24,7 @@ run_lab_suites() {
         pester=(--env "LAB_PESTER=/opt/pester/Pester.psd1" --env "LAB_MODULE=/repo/${module#"$PWD/"}")
     fi
     for part in "${lab_parts[@]}"; do
-        LAB_CPU=${#pids[@]} LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-3600}" --env "BLOCKSTORAGE_SWEEP=${BLOCKSTORAGE_SWEEP:-}" \
+        LAB_CPU=${#pids[@]} LAB_CPUS=1 LAB_MOUNTS=$mounts tests/lab/lab run --timeout "${LAB_LIMIT:-3600}" --env "BLOCKSTORAGE_SWEEP=${BLOCKSTORAGE_SWEEP:-}" \
             --env "LAB_PART=$part" "${pester[@]}" -- build/lab-suites.sh >"$results/lab-$part.log" 2>&1 &
         pids+=($!)
     done

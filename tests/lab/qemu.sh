@@ -63,7 +63,7 @@ boot_qemu() {
     done <"$state/shares"
     # Its own standard input is the pipe of orders.
     exec setsid qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine q35 -accel tcg -cpu max,la57=off \
-        -m "$memory" -smp 2 -kernel "$folder/vmlinuz" -initrd "$folder/initrd.gz" \
+        -m "$memory" -smp "${LAB_CPUS:-2}" -kernel "$folder/vmlinuz" -initrd "$folder/initrd.gz" \
         -drive "if=virtio,format=qcow2,discard=unmap,backing.file.locking=off,file=$state/root.qcow2" "${arguments[@]}" \
         -chardev "file,id=console,path=$state/console,append=on" -serial chardev:console \
         -chardev stdio,id=orders,signal=off -serial chardev:orders \
