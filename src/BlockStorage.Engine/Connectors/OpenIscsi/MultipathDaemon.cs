@@ -87,11 +87,13 @@ internal sealed class MultipathDaemon(ICommandRunner runner)
         var said = "";
         var clock = Stopwatch.StartNew();
         // udev looks at a device that was written to when it is closed, and holds it for a moment.
-        for (var again = false; map.Exists && (!again || (!force && clock.Elapsed < BusyLimit)); again = true)
+        while (map.Exists)
         {
-            if (again)
-                await Task.Delay(BusyPause).ConfigureAwait(false);
             said = await SayAsync(Maker, ["-f", map.Name], SilentSink.Instance, CancellationToken.None).ConfigureAwait(false);
+            if (force || clock.Elapsed >= BusyLimit)
+                break;
+            if (map.Exists)
+                await Task.Delay(BusyPause).ConfigureAwait(false);
         }
         if (!map.Exists)
             return;
